@@ -1,0 +1,132 @@
+"""Where data and weights are found, checksums, and files that are never half written."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from physadv.checks import UserError
+
+BUNDLED = Path(__file__).parent
+ENVIRONMENT_VARIABLE = "PHYSADV_DATA"
+
+
+def external_folder() -> Path | None:
+    """The folder named by PHYSADV_DATA (it holds ``data/`` and ``weights/``), or None if unset.
+
+    Raises:
+        UserError: If the variable names something that is not a folder.
+    """
+    value = os.environ.get(ENVIRONMENT_VARIABLE)
+    if not value:
+        return None
+    folder = Path(value)
+    if not folder.is_dir():
+        raise UserError(
+            f"{ENVIRONMENT_VARIABLE}={value}",
+            "no such folder",
+            "Point it at the folder that holds data/ and weights/, or unset it.",
+        )
+    return folder
+
+
+def find_external(relative: str) -> Path:
+    """Path of ``relative`` (e.g. ``weights/lisa_cnn_rp2.safetensors``) below PHYSADV_DATA.
+
+    Raises:
+        UserError: If the variable is unset or the file is not there.
+    """
+    folder = external_folder()
+    if folder is None:
+        raise UserError(
+            f"{relative}",
+            f"{ENVIRONMENT_VARIABLE} is not set, and this file is not bundled",
+            f"Set {ENVIRONMENT_VARIABLE} to the folder that holds data/ and weights/.",
+        )
+    path = folder / relative
+    if not path.exists():
+        raise UserError(
+            f"{relative}",
+            f"not found under {ENVIRONMENT_VARIABLE}={folder}",
+            "Put the file there, or point the variable elsewhere.",
+        )
+    return path
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, as 64 hex digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; rename it to ``path`` only if the block succeeds.
+
+    The temporary name keeps the suffix, so libraries that choose a format by it still work.
+
+    Raises:
+        UserError: If the folder cannot be written or the disk is full.
+    """
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise UserError(
+            f"write {path}",
+            error.strerror or str(error),
+            "Free some space or choose another output folder; what was there before is unchanged.",
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as indented JSON, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=2, sort_keys=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        UserError: If it is missing or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UserError(f"read {path}", "no such file", "Check the path.") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"read {path}", f"not valid JSON ({error})", "Mend the file.") from error
+
+
+def read_image_rgb(path: Path) -> npt.NDArray[np.uint8]:
+    """Read an image as [H, W, 3] uint8 sRGB with its EXIF orientation applied.
+
+    Raises:
+        UserError: If the file is missing, truncated or not an image.
+    """
+    try:
+        with Image.open(path) as image:
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except FileNotFoundError as error:
+        raise UserError(f"read image {path}", "no such file", "Check the path.") from error
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+        raise UserError(
+            f"read image {path}", f"not a readable image ({error})", "Give a JPEG or PNG file."
+        ) from error

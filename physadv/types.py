@@ -1,0 +1,68 @@
+"""Frozen dataclasses that cross layers."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Treatment = Literal["clean", "blank", "noise", "adversarial"]
+TREATMENTS: tuple[Treatment, ...] = ("clean", "blank", "noise", "adversarial")
+
+Verdict = Literal["hit", "target", "misclassified", "missed"]
+"""A partition of outcomes: ``hit`` the true class, ``target`` the attacker's class,
+``misclassified`` any other class, ``missed`` nothing found (detectors only)."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One look at one victim, rendered or real; one row of ``trials.parquet``.
+
+    ``distance_m`` and the angles are None where unknown. ``cell`` names the stratum that tables
+    group by (for a grid: one distance and one yaw). ``pose_source`` is rendered, fiducial,
+    manifest or exif. ``crop`` is the rule that cut the object out: exact, jittered or detector.
+    ``score`` is the softmax probability of the predicted class.
+    """
+
+    run: str
+    artwork: str
+    victim: str
+    source: Literal["grid", "photo", "capture", "video", "digital"]
+    treatment: Treatment
+    verdict: Verdict
+    predicted_class: str
+    true_class: str
+    target_class: str
+    score: float
+    cell: str = ""
+    distance_m: float | None = None
+    yaw_deg: float | None = None
+    pitch_deg: float | None = None
+    roll_deg: float | None = None
+    pose_source: str = "rendered"
+    crop: str = "exact"
+    group: str = ""
+    frame: int = 0
+    time_s: float | None = None
+    iou: float | None = None
+    defence: str = "none"
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class RunManifest:
+    """What ``run.json`` holds: enough to repeat the run and to audit every figure made from it."""
+
+    command: str
+    scene: dict[str, Any]
+    victims: list[dict[str, str]]
+    target: str
+    layout: str
+    seed: int
+    options: dict[str, Any]
+    versions: dict[str, str]
+    started: str
+    timings_s: dict[str, float] = field(default_factory=dict)
+    results: dict[str, Any] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary for JSON."""
+        return asdict(self)
