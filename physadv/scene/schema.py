@@ -200,7 +200,9 @@ def parse_yaml(path: Path, model: type[Model], **extra: Any) -> Model:
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"read {path}", error.strerror or "unreadable", "Check the path.") from error
+        raise UserError(
+            f"read {path}", error.strerror or "unreadable", "Check the path."
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"read {path}", f"not valid YAML ({error})", "Mend the file.") from error
     if not isinstance(raw, dict):

@@ -1,0 +1,63 @@
+"""What the commands share at the terminal: live progress, and messages in one form."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from physadv.optimize.problem import Progress as OptimiserProgress
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+_STAGES = {"find": "find where it matters", "fit": "optimise artwork"}
+
+
+class ProgressLine:
+    """One task after another, as a live bar on a terminal and as a line per tenth elsewhere."""
+
+    def __init__(self, live: Progress | None) -> None:
+        self._live = live
+        self._tasks: dict[str, object] = {}
+        self._tenths: dict[str, int] = {}
+
+    def update(self, name: str, done: int, total: int, note: str = "") -> None:
+        """Show that ``done`` of ``total`` units of the task called ``name`` are finished."""
+        if self._live is not None:
+            if name not in self._tasks:
+                self._tasks[name] = self._live.add_task(name, total=total, note="")
+            self._live.update(self._tasks[name], completed=done, note=note)  # type: ignore[arg-type]
+            return
+        tenth = 10 * done // max(total, 1)
+        if tenth > self._tenths.get(name, -1) and (done == total or tenth):
+            self._tenths[name] = tenth
+            err.print(f"{name}: {done}/{total} {note}".rstrip(), markup=False)
+
+    def optimiser(self) -> OptimiserProgress:
+        """A callback for ``generate``."""
+
+        def report(stage: str, step: int, steps: int, figures: dict[str, float]) -> None:
+            note = f"fooled {figures['success']:.0%}, loss {figures['loss']:.2f}"
+            self.update(_STAGES.get(stage, stage), step, steps, note)
+
+        return report
+
+
+@contextmanager
+def progress_line() -> Iterator[ProgressLine]:
+    """Progress on stderr while the block runs."""
+    if not sys.stderr.isatty():
+        yield ProgressLine(None)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=err) as live:
+        yield ProgressLine(live)

@@ -1,0 +1,114 @@
+"""evaluate grid, evaluate photos: look at the victims through the judge."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from physadv.artwork.files import load_artwork
+from physadv.cli.console import out, progress_line
+from physadv.cli.options import Backgrounds, Device, RunFolder, Seed, VictimNames
+from physadv.data.environment import choose_device
+from physadv.evaluate.grid import evaluate_grid
+from physadv.evaluate.photos import evaluate_photos
+from physadv.evaluate.trials import load_trials, save_trials
+from physadv.report.summary import summarise, summary_table
+from physadv.scene.catalog import load_grid, load_scene
+from physadv.types import Trial
+from physadv.victim.catalog import load_victim
+
+TRIALS = "trials.parquet"
+
+app = typer.Typer(help="Judge an artwork with controls and intervals.", no_args_is_help=True)
+
+
+@app.command("grid")
+def grid(
+    run: RunFolder,
+    victim: VictimNames,
+    scene: Annotated[str, typer.Option(help="Scene by name or file.")] = "stop_sign",
+    grid_name: Annotated[
+        str, typer.Option("--grid", metavar="GRID", help="Grid by name or file [the scene's].")
+    ] = "",
+    draws: Annotated[int, typer.Option(help="Draws in each cell.", min=1)] = 200,
+    seed: Seed = 0,
+    backgrounds: Backgrounds = None,
+    device: Device = "auto",
+    workers: Annotated[int, typer.Option(help="Threads.", min=1)] = 2,
+) -> None:
+    """Render the sign over a grid of distances and angles with OpenCV and ask the victims.
+
+    Clean sign, blank card, noise print and artwork are seen on the same draws.
+    """
+    artwork = load_artwork(run)
+    loaded, cells = load_scene(scene), None
+    cells = load_grid(grid_name or loaded.default_grid)
+    chosen = choose_device(device)
+    victims = [load_victim(name).to(chosen) for name in victim]
+    for number, opponent in enumerate(victims):
+        with progress_line() as line:
+            trials = evaluate_grid(
+                artwork,
+                loaded,
+                cells,
+                opponent,
+                draws=draws,
+                seed=seed,
+                backgrounds=backgrounds,
+                run_name=run.resolve().name,
+                workers=workers,
+                progress=lambda done, total, name=opponent.name: line.update(  # type: ignore[misc]
+                    f"judge {name}", done, total
+                ),
+                views_folder=run / "views" if number == 0 else None,
+            )
+        _keep(run, trials)
+    _show(run)
+
+
+@app.command("photos")
+def photos(
+    run: RunFolder,
+    folder: Annotated[Path, typer.Argument(help="Folder of photographs of real signs.")],
+    victim: VictimNames,
+    scene: Annotated[str, typer.Option(help="Scene by name or file.")] = "stop_sign",
+    corners: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            help="Sign corners: file,x1,y1,...,x8,y8 (octagon, clockwise from the left end of "
+            "the top edge) or 4 corners of its bounding square. Without it the octagon is found.",
+        ),
+    ] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Composite the artwork onto photographs of real signs and ask the victims."""
+    artwork = load_artwork(run)
+    loaded = load_scene(scene)
+    chosen = choose_device(device)
+    for name in victim:
+        opponent = load_victim(name).to(chosen)
+        result = evaluate_photos(
+            artwork,
+            loaded,
+            folder,
+            opponent,
+            corners=corners,
+            seed=seed,
+            run_name=run.resolve().name,
+            gallery_folder=run / "gallery",
+        )
+        for photo, reason in result.skipped:
+            out.print(f"skipped {photo}: {reason}", markup=False)
+        _keep(run, result.trials)
+    _show(run)
+
+
+def _keep(run: Path, trials: list[Trial]) -> None:
+    save_trials(run / TRIALS, trials)
+
+
+def _show(run: Path) -> None:
+    out.print(summary_table(summarise(load_trials(run / TRIALS))))
+    out.print(f"Trials are in {run / TRIALS}. For the report: physadv report {run}")

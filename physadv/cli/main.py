@@ -1,0 +1,48 @@
+"""The command line: parse, call the library, print."""
+
+import sys
+
+import typer
+
+from physadv.checks import UsageError, UserError
+from physadv.cli import evaluate as evaluate_commands
+from physadv.cli.console import err
+from physadv.cli.demo import demo
+from physadv.cli.inspect import doctor, scenes, victims
+from physadv.cli.make import generate, print_pdf, report
+
+app = typer.Typer(
+    name="physadv",
+    help="Physical-world adversarial attacks on vision models that you own or may test: "
+    "generate printable artwork, print it at a known size, judge it with controls and intervals.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command()(demo)
+app.command()(generate)
+app.command("print")(print_pdf)
+app.add_typer(evaluate_commands.app, name="evaluate")
+app.command()(report)
+app.command()(victims)
+app.command()(scenes)
+app.command()(doctor)
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done, 1 failed, 2 wrong usage."""
+    try:
+        app()
+    except UserError as error:
+        err.print(f"[bold red]error:[/] {_escaped(error.asked)}")
+        err.print(f"  found: {_escaped(error.got)}")
+        err.print(f"  do:    {_escaped(error.do)}")
+        sys.exit(2 if isinstance(error, UsageError) else 1)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""generate, print, report: from a scene to paper and page."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from physadv.artwork.files import load_artwork
+from physadv.checks import UserError
+from physadv.cli.console import err, out, progress_line
+from physadv.cli.options import Backgrounds, Device, RunFolder, Seed, VictimNames
+from physadv.data.environment import choose_device
+from physadv.data.files import read_json
+from physadv.export.pdf import write_pdf
+from physadv.optimize.generate import Recipe
+from physadv.optimize.generate import generate as generate_artwork
+from physadv.optimize.problem import Settings
+from physadv.report.html import write_report
+from physadv.scene.catalog import load_scene
+from physadv.scene.faces import draw_face
+from physadv.victim.catalog import load_victim
+
+_FACE_PX = 512
+
+
+def generate(
+    scene: Annotated[str, typer.Argument(help="Scene by name or path of a scene file.")],
+    victim: VictimNames,
+    target: Annotated[
+        str, typer.Option(metavar="CLASS", help="Class to be read as; the scene's by default.")
+    ] = "",
+    layout: Annotated[
+        str,
+        typer.Option(
+            metavar="poster|stickers|graffiti|FILE", help="Where to stick; FILE is an SVG or PNG."
+        ),
+    ] = "stickers",
+    palette: Annotated[
+        str,
+        typer.Option(
+            metavar="K|grey|rgb",
+            help="Colours to print: K = 2 (black and white) to 32 flat colours, grey, or rgb.",
+        ),
+    ] = "rgb",
+    max_area: Annotated[
+        float, typer.Option(help="Largest share of the face that stickers may cover, 0 to 1.")
+    ] = 0.20,
+    stickers: Annotated[int, typer.Option(help="Largest number of stickers.", min=1, max=12)] = 4,
+    steps: Annotated[int, typer.Option(help="Steps of the optimiser.", min=1)] = Settings.steps,
+    seed: Seed = 0,
+    run: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="RUN", help="Run folder [runs/SCENE-LAYOUT-SEED]."),
+    ] = None,
+    resume: Annotated[bool, typer.Option(help="Continue the run in --out.")] = False,
+    backgrounds: Backgrounds = None,
+    device: Device = "auto",
+) -> None:
+    """Optimise printable artwork that makes every given victim read the scene's sign as CLASS."""
+    loaded = load_scene(scene)
+    chosen = choose_device(device)
+    victims = [load_victim(name) for name in victim]
+    folder = run or Path("runs") / f"{loaded.name}-{Path(layout).stem}-{seed}"
+    recipe = Recipe(
+        target=target or loaded.default_target,
+        layout=layout,
+        palette=palette,
+        max_area=max_area,
+        stickers=stickers,
+        backgrounds=str(backgrounds or ""),
+        settings=Settings(steps=steps, seed=seed),
+    )
+    command = shlex.join(["physadv", *sys.argv[1:]])
+    try:
+        with progress_line() as line:
+            artwork = generate_artwork(
+                loaded,
+                victims,
+                recipe,
+                folder,
+                resume=resume,
+                device=chosen,
+                command=command,
+                progress=line.optimiser(),
+            )
+    except KeyboardInterrupt:
+        again = command if resume else f"{command} --resume"
+        again = again if run else f"{again} --out {shlex.quote(str(folder))}"
+        err.print(f"interrupted; the last checkpoint is kept. Continue with:\n  {again}")
+        raise typer.Exit(1) from None
+    share = artwork.recipe["area_share"]
+    out.print(
+        f"{folder}: artwork covering {share:.1%} of the face; read as {artwork.target!r} in "
+        f"{artwork.recipe['held_out_success']:.1%} of the optimiser's held-out views."
+    )
+    out.print(f"Judge it: physadv evaluate grid {folder} --scene {scene} --victim {victim[0]}")
+
+
+def print_pdf(
+    run: RunFolder,
+    width_mm: Annotated[
+        float, typer.Option(help="Printed width of the sign's face in mm [the scene's].", min=0)
+    ] = 0.0,
+    page: Annotated[str, typer.Option(help="a4, a3, letter or tabloid.")] = "a4",
+    file: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE.pdf", help="Output [RUN/print.pdf].")
+    ] = None,
+) -> None:
+    """Write a PDF that prints the artwork at exact size, in tiles or as cut-outs."""
+    artwork = load_artwork(run)
+    path = file or run / "print.pdf"
+    summary = write_pdf(
+        artwork,
+        path,
+        width_mm=width_mm or artwork.width_mm,
+        page=page,
+        run_name=run.resolve().name,
+        face=carrier_face(artwork.carrier, run),
+    )
+    out.print(f"{path}: {summary.pages} pages. Print at 100 %, then measure the 100 mm ruler.")
+
+
+def report(run: RunFolder) -> None:
+    """Write RUN/report.html from what the run folder holds; no victim is run."""
+    out.print(str(write_report(run)))
+
+
+def carrier_face(carrier: str, run: Path) -> object:
+    """The picture of the carrier for the overview drawing, or None for a user's photograph."""
+    try:
+        return draw_face(carrier, _FACE_PX)
+    except UserError:
+        read_json(run / "run.json")
+        return None

@@ -1,0 +1,26 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder made by generate.")]
+VictimNames = Annotated[
+    list[str],
+    typer.Option(
+        "--victim",
+        metavar="NAME",
+        help="Victim by name (see `physadv victims`) or module:factory; may be repeated.",
+    ),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Backgrounds = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Photographs to use as backgrounds instead of drawn ones; one half is for the "
+        "optimiser, the other for the judge.",
+    ),
+]
+Seed = Annotated[int, typer.Option(help="Seed of every random draw.")]

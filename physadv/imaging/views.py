@@ -1,0 +1,216 @@
+"""Sampling of views: every random choice of one EOT batch, drawn before anything is rendered.
+
+``sample_views`` draws; ``render.render_views`` applies and is pure. The same views replayed give
+the same images, so treatments and runs can be compared on identical draws.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from physadv.imaging.light import colour_transforms, light_fields
+from physadv.imaging.optics import blur_kernels
+from physadv.scene.faces import octagon
+from physadv.scene.pose import (
+    Camera,
+    Pose,
+    bounding_box,
+    crop_to_square,
+    plane_to_image,
+    project,
+    texture_to_plane,
+)
+from physadv.scene.schema import Imaging, Scene
+from physadv.seeding import generator_for
+
+PRINTS_PER_BATCH = 4
+_MIN_BLUR_PX = 0.3
+_MAX_JPEG_MINIFICATION = 1.5
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Views:
+    """One batch of B views, rendered at ``size_px`` square; all tensors float32 on one device.
+
+    ``to_texture`` [B,3,3] maps normalised view coordinates to normalised texture coordinates
+    (both [-1, 1] over the full extent, align_corners=False). ``print_gain`` and ``print_offset``
+    [G,3] are the printer's responses; views ``i*B/G .. (i+1)*B/G`` show print ``i``. ``light``
+    [B,1,h,w] multiplies the coded values. ``colour`` [B,3,3] and ``colour_bias`` [B,3,1,1] follow.
+    ``blurred`` [M] indexes the views that ``kernels`` [M,K,K] blur; ``compressed`` [J] those that
+    are JPEG coded at ``quality`` [J]. ``noise`` [B,3,s,s] is added. ``backgrounds`` [B] indexes a
+    pool, shifted by ``background_shift``. ``distance_m`` and ``yaw_deg`` are for reports.
+    """
+
+    size_px: int
+    to_texture: Tensor
+    print_gain: Tensor
+    print_offset: Tensor
+    light: Tensor
+    colour: Tensor
+    colour_bias: Tensor
+    blurred: Tensor
+    kernels: Tensor
+    noise: Tensor
+    compressed: Tensor
+    quality: Tensor
+    backgrounds: Tensor
+    background_shift: tuple[int, int]
+    distance_m: Array
+    yaw_deg: Array
+
+    def __len__(self) -> int:
+        return len(self.to_texture)
+
+
+@dataclass(frozen=True)
+class CropGeometry:
+    """Where one crop looks: the view-to-texture map and the crop's size on the sensor."""
+
+    to_texture: Array
+    width_px: float
+    height_px: float
+
+
+def face_outline_mm(scene: Scene) -> Array:
+    """[8, 2] corners of the carrier's octagonal outline on its plane, mm, y up."""
+    width = scene.carrier.width_mm
+    return (octagon(width) - width / 2) * [1.0, -1.0]
+
+
+def crop_geometry(
+    scene: Scene, pose: Pose, size_px: int, *, shift: Array | None = None, scale: float = 1.0
+) -> CropGeometry:
+    """Geometry of the crop around the carrier's tight box, optionally jittered.
+
+    Args:
+        scene: Gives camera and carrier.
+        pose: The camera's pose.
+        size_px: Side of the square that the crop is resampled to, without keeping aspect.
+        shift: [2] displacement of the box's centre as a share of its width and height.
+        scale: Factor on the box's width and height.
+    """
+    camera = Camera(scene.camera.focal_px, scene.camera.width_px, scene.camera.height_px)
+    to_image = plane_to_image(pose, camera)
+    x1, y1, x2, y2 = bounding_box(project(to_image, face_outline_mm(scene)))
+    width, height = x2 - x1, y2 - y1
+    shift = np.zeros(2) if shift is None else shift
+    centre_x, centre_y = (x1 + x2) / 2 + shift[0] * width, (y1 + y2) / 2 + shift[1] * height
+    width, height = width * scale, height * scale
+    box = [
+        centre_x - width / 2,
+        centre_y - height / 2,
+        centre_x + width / 2,
+        centre_y + height / 2,
+    ]
+    side = scene.carrier.width_mm
+    # A texture of 2x2 units centred on 0 is exactly the normalised texture frame.
+    normalised = texture_to_plane(side, side, 2, 2) @ np.array([[1, 0, 1], [0, 1, 1], [0, 0, 1.0]])
+    view = np.array([[2 / size_px, 0, -1], [0, 2 / size_px, -1], [0, 0, 1]]) @ crop_to_square(
+        box, size_px
+    )
+    return CropGeometry(np.linalg.inv(view @ to_image @ normalised), width, height)
+
+
+def _sample_geometry(
+    scene: Scene, size_px: int, count: int, generator: np.random.Generator
+) -> tuple[list[CropGeometry], Array, Array]:
+    views = scene.views
+    distance = views.distance_m.sample(generator, count)
+    yaw = views.yaw_deg.sample(generator, count)
+    pitch = views.pitch_deg.sample(generator, count)
+    roll = views.roll_deg.sample(generator, count)
+    exact = generator.random(count) < views.exact_crop_share
+    reach = np.where(exact, 0.0, views.crop_jitter)
+    shift = generator.uniform(-1, 1, (count, 2)) * reach[:, None]
+    scale = 1 + generator.uniform(-1, 1, count) * reach
+    crops = [
+        crop_geometry(
+            scene,
+            Pose(float(distance[i]), float(yaw[i]), float(pitch[i]), float(roll[i])),
+            size_px,
+            shift=shift[i],
+            scale=float(scale[i]),
+        )
+        for i in range(count)
+    ]
+    return crops, distance, yaw
+
+
+def sample_views(
+    scene: Scene,
+    count: int,
+    size_px: int,
+    *,
+    seed: int,
+    keys: tuple[str | int, ...],
+    pool: int,
+    device: torch.device | str = "cpu",
+    imaging: Imaging | None = None,
+) -> Views:
+    """Draw ``count`` views of a scene's carrier.
+
+    Args:
+        scene: Distributions, camera and carrier.
+        count: Number of views B; a multiple of ``PRINTS_PER_BATCH`` or any smaller number.
+        size_px: Side of the square views.
+        seed: Run seed.
+        keys: What these views are for, e.g. ``("fit", step)``; other keys give other draws.
+        pool: Number of backgrounds to choose from.
+        device: Where the tensors live; the draws do not depend on it.
+        imaging: Imaging ranges; the scene's own by default.
+
+    Returns:
+        The views.
+
+    References:
+        Athalye et al., Synthesizing Robust Adversarial Examples, ICML 2018, eq. 1 (EOT).
+    """
+    generator = generator_for(seed, "views", *keys)
+    ranges = imaging or scene.imaging
+    crops, distance, yaw = _sample_geometry(scene, size_px, count, generator)
+    # Render pixels per sensor pixel along x and y: lengths given on the sensor scale by these.
+    zoom = np.array([[size_px / crop.width_px, size_px / crop.height_px] for crop in crops])
+    prints = PRINTS_PER_BATCH if count % PRINTS_PER_BATCH == 0 else 1
+    gain = 1 + generator.normal(0, ranges.printer_sd, (prints, 3))
+    offset = generator.normal(0, ranges.printer_sd, (prints, 3))
+    light = light_fields(ranges, count, generator)
+    colour, bias = colour_transforms(ranges, count, generator)
+    kernels, sigma = blur_kernels(ranges, zoom, generator)
+    blurred = np.flatnonzero(sigma > _MIN_BLUR_PX)
+    # Averaging 1/zoom sensor pixels into one render pixel divides the noise's sd accordingly.
+    noise_sd = ranges.noise_sd.sample(generator, count) * np.sqrt(np.minimum(zoom, 1).prod(axis=1))
+    noise = generator.standard_normal((count, 3, size_px, size_px), dtype=np.float32)
+    noise *= noise_sd[:, None, None, None].astype(np.float32)
+    jpeg = generator.random(count) < ranges.jpeg_share
+    # Block artefacts average out where many sensor pixels make one render pixel.
+    jpeg &= 1 / zoom.min(axis=1) < _MAX_JPEG_MINIFICATION
+    compressed = np.flatnonzero(jpeg)
+    quality = ranges.jpeg_quality.sample(generator, count)[compressed]
+    shift = generator.integers(0, size_px, 2)
+
+    def tensor(values: npt.ArrayLike) -> Tensor:
+        return torch.as_tensor(np.asarray(values, dtype=np.float32)).to(device)
+
+    return Views(
+        size_px=size_px,
+        to_texture=tensor([crop.to_texture for crop in crops]),
+        print_gain=tensor(gain),
+        print_offset=tensor(offset),
+        light=tensor(light),
+        colour=tensor(colour),
+        colour_bias=tensor(bias)[:, :, None, None],
+        blurred=torch.as_tensor(blurred).to(device),
+        kernels=tensor(kernels[blurred]),
+        noise=torch.from_numpy(noise).to(device),
+        compressed=torch.as_tensor(compressed).to(device),
+        quality=tensor(quality),
+        backgrounds=torch.as_tensor(generator.integers(0, pool, count)).to(device),
+        background_shift=(int(shift[0]), int(shift[1])),
+        distance_m=distance,
+        yaw_deg=yaw,
+    )

@@ -1,0 +1,64 @@
+"""One estimate of the expectation over transformations: render views, ask the victims, sum up."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from physadv.artwork.palette import PRINTABLE_30
+from physadv.artwork.printability import (
+    non_printability_score,
+    perceptibility,
+    total_variation,
+)
+from physadv.imaging.render import render_views
+from physadv.imaging.texture import composite, prefilter
+from physadv.imaging.views import Views
+from physadv.objective.classification import targeted_margin
+from physadv.objective.terms import Terms
+from physadv.optimize.problem import Problem, Settings
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The terms of one batch, and the share of views read as the target by every victim."""
+
+    terms: Terms
+    success: float
+
+
+def render_artwork(problem: Problem, colours: Tensor, views: Views) -> Tensor:
+    """[B,3,s,s] what the victims see of ``colours`` [3,C,C] under ``views``."""
+    texture = composite(problem.face, colours, problem.mask, views.print_gain, views.print_offset)
+    return render_views(prefilter(texture, views.size_px), views, problem.backgrounds)
+
+
+def estimate(problem: Problem, colours: Tensor, views: Views, settings: Settings) -> Estimate:
+    """Loss terms of ``colours`` [3,C,C] over a batch of views, differentiable in ``colours``.
+
+    References:
+        Athalye et al. 2018, eq. 1; Eykholt et al. 2018 (RP2), eq. 3.
+    """
+    images = render_artwork(problem, colours, views)
+    values: dict[str, Tensor] = {}
+    weights: dict[str, float] = {}
+    fooled = torch.ones(len(views), dtype=torch.bool, device=colours.device)
+    for opponent in problem.opponents:
+        logits = opponent.victim.logits(images)
+        loss = targeted_margin(logits, opponent.target_index, settings.kappa).mean()
+        values[opponent.victim.name] = loss
+        weights[opponent.victim.name] = 1 / len(problem.opponents)
+        fooled &= logits.detach().argmax(dim=1) == opponent.target_index
+    stuck = problem.colour_mask
+    if problem.weights.nps:
+        palette = PRINTABLE_30.to(colours)
+        values["nps"] = non_printability_score(colours[:, stuck].T, palette)
+        weights["nps"] = problem.weights.nps
+    if problem.weights.tv:
+        values["tv"] = total_variation(colours, stuck)
+        weights["tv"] = problem.weights.tv
+    if problem.weights.perceptibility:
+        delta = colours - problem.face_colours
+        values["perceptibility"] = perceptibility(delta, stuck, problem.weights.perceptibility_norm)
+        weights["perceptibility"] = problem.weights.perceptibility
+    return Estimate(Terms(values, weights), float(fooled.float().mean()))

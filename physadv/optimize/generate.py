@@ -1,0 +1,294 @@
+"""One run, start to finish: victims and layout in, a run folder with printable artwork out."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from physadv.artwork.files import JSON_NAME, Artwork, load_artwork, save_artwork
+from physadv.artwork.masks import area_share, load_mask
+from physadv.artwork.palette import palette_for
+from physadv.artwork.parameterization import FreeRgb, Greyscale, PaletteChoice, Parameterization
+from physadv.artwork.rectangles import fit_rectangles, rectangles_mask
+from physadv.checks import UserError, check_range
+from physadv.data.environment import versions
+from physadv.data.files import read_json, write_json
+from physadv.imaging.backgrounds import background_pool
+from physadv.optimize.checkpoint import load_checkpoint
+from physadv.optimize.loop import Result, optimise
+from physadv.optimize.problem import Opponent, Problem, Progress, Settings, Weights
+from physadv.scene.faces import scene_face
+from physadv.scene.schema import Scene
+from physadv.types import RunManifest
+from physadv.victim.protocol import ClassifierVictim
+
+FIND, FIT = "find", "fit"
+_FIND_SHARE = 0.35  # of the steps
+_FIND_WEIGHTS = Weights(nps=0.0, tv=0.0, perceptibility=2.0, perceptibility_norm=1)
+_MIN_STICKER_TEXELS = 16
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to make: everything besides scene and victims that determines the artwork."""
+
+    target: str
+    layout: str = "stickers"
+    palette: str = "rgb"
+    max_area: float = 0.20
+    stickers: int = 4
+    backgrounds: str = ""
+    settings: Settings = Settings()
+    weights: Weights = Weights()
+
+    def options(self) -> dict[str, Any]:
+        """Plain values for ``run.json``; two runs with equal options make the same artwork."""
+        return asdict(self)
+
+
+def opponents_of(
+    scene: Scene, victims: Sequence[ClassifierVictim], target: str
+) -> tuple[Opponent, ...]:
+    """Resolve true and target class for every victim.
+
+    Raises:
+        UserError: If a victim knows none of the carrier's true classes, or the target is the
+            true class.
+        UsageError: If a victim does not know the target; its classes are listed.
+    """
+    found = []
+    for victim in victims:
+        true_index = victim.first_known(scene.carrier.true_class)
+        target_index = victim.class_index(target)
+        if true_index == target_index:
+            raise UserError(
+                f"target {target!r}",
+                f"that is what {victim.name} reads the clean sign as",
+                "Choose another target.",
+            )
+        found.append(Opponent(victim, true_index, target_index))
+    return tuple(found)
+
+
+def generate(
+    scene: Scene,
+    victims: Sequence[ClassifierVictim],
+    recipe: Recipe,
+    out: Path,
+    *,
+    resume: bool = False,
+    device: torch.device | str = "cpu",
+    command: str = "physadv.generate",
+    progress: Progress | None = None,
+) -> Artwork:
+    """Optimise artwork and write it, its history and its manifest into the folder ``out``.
+
+    Args:
+        scene: What is attacked and how it is seen.
+        victims: One or more classifiers; the artwork must fool them all.
+        recipe: Target, layout, colours and settings.
+        out: Run folder; made if missing, must be empty unless ``resume``.
+        resume: Continue the run in ``out`` from its last checkpoint, with the same recipe.
+        device: Where to compute.
+        command: Recorded in the manifest.
+        progress: Called as (stage, step, steps, figures).
+
+    Returns:
+        The artwork with the best success on held-out views.
+
+    Raises:
+        UserError: If ``out`` holds another run, the mask is empty, or the recipe does not fit.
+        UsageError: If the target or layout is unknown.
+
+    References:
+        Eykholt et al., Robust Physical-World Attacks on Deep Learning Visual Classification,
+        CVPR 2018 (RP2): EOT-like sampling, two-stage stickers, NPS.
+    """
+    device = torch.device(device)
+    check_range("max_area", recipe.max_area, 0.0, 1.0, low_open=True)
+    check_range("steps", recipe.settings.steps, 1, 1_000_000)
+    victims = [victim.to(device) for victim in victims]
+    opponents = opponents_of(scene, victims, recipe.target)
+    parameterization = _parameterization(scene, recipe)
+    face = scene_face(scene, scene.mask_texels)
+    manifest = _manifest(scene, victims, recipe, command)
+    folder = open_run(out, manifest, resume=resume)
+    if resume and (folder / JSON_NAME).exists():
+        return load_artwork(folder)
+    started = time.monotonic()
+    problem = Problem(
+        scene,
+        opponents,
+        torch.from_numpy(face.copy()).permute(2, 0, 1).float().div(255).to(device),
+        _mask_tensor(face[..., 3] > 127).to(device),
+        parameterization,
+        background_pool(
+            recipe.settings.seed,
+            recipe.settings.size_px,
+            Path(recipe.backgrounds) if recipe.backgrounds else None,
+        ).to(device),
+        recipe.weights,
+        device,
+    )
+    mask = _find_mask(problem, recipe, face[..., 3] > 127, folder, progress)
+    problem = _with(problem, mask=_mask_tensor(mask).to(device))
+    result = optimise(problem, recipe.settings, stage=FIT, folder=folder, progress=progress)
+    artwork = _artwork(problem, recipe, result, mask, area_share(mask, face[..., 3] > 127))
+    save_artwork(artwork, folder)
+    elapsed = round(time.monotonic() - started, 1)
+    recorded = read_json(folder / "run.json")
+    recorded["timings_s"]["generate"] = recorded["timings_s"].get("generate", 0.0) + elapsed
+    recorded["results"]["held_out_success"] = result.success
+    recorded["results"]["area_share"] = artwork.recipe["area_share"]
+    write_json(folder / "run.json", recorded)
+    return artwork
+
+
+def open_run(out: Path, manifest: RunManifest, *, resume: bool) -> Path:
+    """Make the run folder, or check that the run in it is this one.
+
+    Raises:
+        UserError: If it holds other files, another run, or nothing to resume.
+    """
+    path = out / "run.json"
+    if resume:
+        found = read_json(path)
+        wanted = manifest.to_dict()
+        differing = [
+            key
+            for key in ("scene", "victims", "target", "layout", "seed", "options")
+            if found.get(key) != wanted[key]
+        ]
+        if differing:
+            raise UserError(
+                f"resume {out}",
+                f"it was started with other values of: {', '.join(differing)}",
+                "Repeat the command that is recorded in its run.json, or choose another --out.",
+            )
+        for stale in out.glob(".*.tmp*"):
+            stale.unlink()
+        return out
+    if out.is_dir() and any(out.iterdir()):
+        held = "another run" if path.exists() else "other files"
+        raise UserError(
+            f"write a run into {out}",
+            f"the folder already holds {held}",
+            "Choose another --out, or continue that run with --resume.",
+        )
+    if out.exists() and not out.is_dir():
+        raise UserError(f"write a run into {out}", "that is a file", "Choose another --out.")
+    write_json(path, manifest.to_dict())
+    return out
+
+
+def _manifest(
+    scene: Scene, victims: Sequence[ClassifierVictim], recipe: Recipe, command: str
+) -> RunManifest:
+    return RunManifest(
+        command=command,
+        scene=scene.model_dump(mode="json", exclude={"folder"}),
+        victims=[{"name": v.name, "weights_sha256": v.weights_sha256} for v in victims],
+        target=recipe.target,
+        layout=recipe.layout,
+        seed=recipe.settings.seed,
+        options=recipe.options(),
+        versions=versions(),
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _parameterization(scene: Scene, recipe: Recipe) -> Parameterization:
+    size = scene.colour_texels
+    if recipe.palette == "rgb":
+        return FreeRgb(size)
+    if recipe.palette == "grey":
+        return Greyscale(size)
+    return PaletteChoice(palette_for(recipe.palette), size)
+
+
+def _mask_tensor(mask: np.ndarray) -> Tensor:
+    return torch.from_numpy(mask.astype(np.float32))[None]
+
+
+def _with(problem: Problem, **changes: Any) -> Problem:
+    return Problem(**{**problem.__dict__, **changes})
+
+
+def _find_mask(
+    problem: Problem, recipe: Recipe, face: np.ndarray, folder: Path, progress: Progress | None
+) -> np.ndarray:
+    """The [T,T] mask: from the layout, or for stickers where an L1-bounded attack puts its weight."""
+    if recipe.layout != "stickers":
+        return load_mask(recipe.layout, face)
+    checkpoint = load_checkpoint(folder)
+    if checkpoint is not None and checkpoint.stage == FIT:
+        return checkpoint.tensors["mask"][0].numpy() > 0.5
+    steps = max(1, round(recipe.settings.steps * _FIND_SHARE))
+    settings = Settings(**{**recipe.settings.__dict__, "steps": steps})
+    whole = _with(
+        problem,
+        parameterization=FreeRgb(problem.scene.colour_texels),
+        weights=_FIND_WEIGHTS,
+    )
+    result = optimise(
+        whole,
+        settings,
+        stage=FIND,
+        initial=whole.face_colours.clone(),
+        folder=folder,
+        progress=progress,
+    )
+    heat = (result.raw - whole.face_colours).abs().sum(0).cpu().numpy()
+    factor = problem.scene.mask_texels // problem.scene.colour_texels
+    heat = heat.repeat(factor, 0).repeat(factor, 1)
+    rectangles = fit_rectangles(
+        heat,
+        face,
+        max_area_share=recipe.max_area,
+        count=recipe.stickers,
+        min_side_px=_MIN_STICKER_TEXELS,
+        grid_px=factor,
+    )
+    return rectangles_mask(rectangles, problem.scene.mask_texels) & face
+
+
+def _artwork(
+    problem: Problem, recipe: Recipe, result: Result, mask: np.ndarray, share: float
+) -> Artwork:
+    factor = problem.scene.mask_texels // problem.scene.colour_texels
+    colours = (result.colours.detach().cpu().numpy() * 255).round().clip(0, 255).astype(np.uint8)
+    rgb = colours.transpose(1, 2, 0).repeat(factor, 0).repeat(factor, 1)
+    alpha = (mask * 255).astype(np.uint8)
+    rgb = rgb * mask[..., None].astype(np.uint8)
+    width = problem.scene.carrier.width_mm
+    return Artwork(
+        np.dstack([rgb, alpha]),
+        width,
+        width,
+        problem.scene.carrier.face,
+        recipe.target,
+        tuple(opponent.victim.name for opponent in problem.opponents),
+        {
+            "layout": recipe.layout,
+            "palette": _palette_record(recipe.palette),
+            "area_share": round(share, 4),
+            "colour_texels": problem.scene.colour_texels,
+            "seed": recipe.settings.seed,
+            "steps": recipe.settings.steps,
+            "held_out_success": result.success,
+        },
+    )
+
+
+def _palette_record(palette: str) -> str | list[str]:
+    """ "rgb", "grey", or the palette's colours as #rrggbb: what a noise control may print."""
+    if palette in ("rgb", "grey"):
+        return palette
+    colours = (palette_for(palette).numpy() * 255).round().astype(int)
+    return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in colours]

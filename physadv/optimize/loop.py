@@ -1,0 +1,240 @@
+"""The loop: Adam on EOT estimates, held-out selection, history, checkpoints that resume exactly."""
+
+import json
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from physadv.checks import UserError
+from physadv.data.files import atomic_path
+from physadv.imaging.views import Views, sample_views
+from physadv.optimize.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from physadv.optimize.eot import estimate
+from physadv.optimize.problem import Problem, Progress, Settings
+from physadv.seeding import generator_for
+
+HISTORY = "history.jsonl"
+_LOG_EVERY = 10
+
+
+@dataclass(frozen=True)
+class Result:
+    """The best colours [3,C,C] as printed, their held-out success, and the mean of them all.
+
+    ``raw`` are the parameters after the last step, which the sticker search reads.
+    """
+
+    colours: Tensor
+    success: float
+    raw: Tensor
+
+
+@dataclass
+class _State:
+    """What changes from step to step."""
+
+    raw: Tensor
+    adam: torch.optim.Adam
+    step: int
+    best_raw: Tensor
+    best_success: float
+    best_margin: float
+
+
+def learning_rate(step: int, settings: Settings) -> float:
+    """Cosine from ``learning_rate`` at step 0 to ``final_learning_rate`` at the last step."""
+    share = step / max(settings.steps - 1, 1)
+    low, high = settings.final_learning_rate, settings.learning_rate
+    return low + 0.5 * (high - low) * (1 + math.cos(math.pi * share))
+
+
+def held_out_views(problem: Problem, settings: Settings) -> Views:
+    """The fixed views by which the best artwork is chosen; no training step draws them."""
+    return sample_views(
+        problem.scene,
+        settings.held_out_views,
+        settings.size_px,
+        seed=settings.seed,
+        keys=("held out",),
+        pool=len(problem.backgrounds),
+        device=problem.device,
+    )
+
+
+def optimise(
+    problem: Problem,
+    settings: Settings,
+    *,
+    stage: str,
+    initial: Tensor | None = None,
+    folder: Path | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Minimise the EOT loss over the artwork's parameters.
+
+    Every random draw of step n is keyed by (seed, stage, n), so a run that continues from a
+    checkpoint takes the same steps as one that was never interrupted; on the CPU the results are
+    equal bit for bit with the same number of threads.
+
+    Args:
+        problem: What is optimised against what.
+        settings: Length, batch, learning rate.
+        stage: Name of this stage in checkpoint and history.
+        initial: Parameters to start from; drawn by the parameterization by default.
+        folder: Where checkpoint and history go; a checkpoint of this stage there is continued.
+            None keeps nothing.
+        progress: Called after every logged step.
+
+    Returns:
+        The artwork with the best success on held-out views (ties: the smaller margin loss).
+    """
+    held_out = held_out_views(problem, settings)
+    state = _restore(problem, settings, stage, folder, initial)
+    started = time.monotonic()
+    while state.step < settings.steps:
+        figures = _advance(problem, settings, stage, state)
+        last = state.step == settings.steps
+        if state.step % settings.held_out_every == 0 or last:
+            figures["held_out"] = _select(problem, settings, state, held_out)
+        if state.step % _LOG_EVERY == 0 or "held_out" in figures or state.step == 1:
+            figures["elapsed_s"] = round(time.monotonic() - started, 2)
+            if folder is not None:
+                _append_history(folder, {"stage": stage, "step": state.step, **figures})
+            if progress is not None:
+                progress(stage, state.step, settings.steps, figures)
+        if folder is not None and (state.step % settings.checkpoint_every == 0 or last):
+            save_checkpoint(_checkpoint(problem, stage, state), folder)
+    printed = problem.parameterization.hard(state.best_raw)
+    return Result(printed, state.best_success, state.raw.detach())
+
+
+def _advance(
+    problem: Problem, settings: Settings, stage: str, state: _State
+) -> dict[str, float | dict[str, float]]:
+    """One step of Adam, in place."""
+    views = sample_views(
+        problem.scene,
+        settings.views,
+        settings.size_px,
+        seed=settings.seed,
+        keys=(stage, state.step),
+        pool=len(problem.backgrounds),
+        device=problem.device,
+    )
+    rate = learning_rate(state.step, settings)
+    for group in state.adam.param_groups:
+        group["lr"] = rate
+    state.adam.zero_grad(set_to_none=True)
+    colours = problem.parameterization.colours(state.raw)
+    result = estimate(problem, colours, views, settings)
+    loss = result.terms.total()
+    loss.backward()
+    state.adam.step()
+    with torch.no_grad():
+        problem.parameterization.project_(state.raw)
+    state.step += 1
+    if not math.isfinite(float(loss.detach())):
+        raise UserError(
+            f"optimise, step {state.step}",
+            "the loss is not a finite number",
+            "Check the victim: does it give finite logits and gradients for images in [0, 1]?",
+        )
+    return {
+        "loss": round(float(loss.detach()), 6),
+        "success": round(result.success, 4),
+        "lr": rate,
+        "terms": result.terms.logged(),
+    }
+
+
+@torch.no_grad()
+def _select(problem: Problem, settings: Settings, state: _State, held_out: Views) -> float:
+    """Try what would be printed on the held-out views; keep it if it is the best so far."""
+    colours = problem.parameterization.hard(state.raw)
+    result = estimate(problem, colours, held_out, settings)
+    margin = sum(float(result.terms.values[o.victim.name]) for o in problem.opponents)
+    if (result.success, -margin) > (state.best_success, -state.best_margin):
+        state.best_raw = state.raw.detach().clone()
+        state.best_success, state.best_margin = result.success, margin
+    return round(result.success, 4)
+
+
+def _restore(
+    problem: Problem,
+    settings: Settings,
+    stage: str,
+    folder: Path | None,
+    initial: Tensor | None,
+) -> _State:
+    checkpoint = load_checkpoint(folder) if folder is not None else None
+    if checkpoint is not None and checkpoint.stage != stage:
+        checkpoint = None
+    if checkpoint is not None:
+        raw = checkpoint.tensors["raw"]
+    elif initial is not None:
+        raw = initial
+    else:
+        raw = problem.parameterization.initial(generator_for(settings.seed, "initial", stage))
+    raw = raw.to(problem.device).clone().requires_grad_(True)
+    adam = torch.optim.Adam([raw], lr=settings.learning_rate)
+    if folder is not None:
+        _truncate_history(folder, stage, checkpoint.step if checkpoint else 0)
+    if checkpoint is None:
+        return _State(raw, adam, 0, raw.detach().clone(), -1.0, math.inf)
+    names = ("exp_avg", "exp_avg_sq")
+    moments = {name: checkpoint.tensors[name].to(problem.device) for name in names}
+    adam.state[raw] = {"step": torch.tensor(float(checkpoint.step)), **moments}
+    return _State(
+        raw,
+        adam,
+        checkpoint.step,
+        checkpoint.tensors["best_raw"].to(problem.device),
+        checkpoint.best_success,
+        checkpoint.best_margin,
+    )
+
+
+def _checkpoint(problem: Problem, stage: str, state: _State) -> Checkpoint:
+    moments = state.adam.state[state.raw]
+    tensors = {
+        "raw": state.raw,
+        "best_raw": state.best_raw,
+        "mask": problem.mask,
+        "exp_avg": moments["exp_avg"],
+        "exp_avg_sq": moments["exp_avg_sq"],
+    }
+    return Checkpoint(stage, state.step, tensors, state.best_success, state.best_margin)
+
+
+def _append_history(folder: Path, line: dict[str, object]) -> None:
+    try:
+        with (folder / HISTORY).open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(line) + "\n")
+    except OSError as error:
+        raise UserError(
+            f"write {folder / HISTORY}",
+            error.strerror or str(error),
+            "Free some space and continue with --resume; the last checkpoint is whole.",
+        ) from error
+
+
+def _truncate_history(folder: Path, stage: str, step: int) -> None:
+    """Drop lines of ``stage`` beyond ``step`` and a half-written last line: they are redone."""
+    path = folder / HISTORY
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:
+            break
+        if entry["stage"] == stage and entry["step"] > step:
+            break
+        kept.append(line + "\n")
+    with atomic_path(path) as temporary:
+        temporary.write_text("".join(kept), encoding="utf-8")

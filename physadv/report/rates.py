@@ -1,0 +1,156 @@
+"""Counted rates with the interval that fits them, and differences between paired treatments."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from physadv.stats.intervals import (
+    MIN_CLUSTERS,
+    Interval,
+    clopper_pearson,
+    cluster_bootstrap,
+    difference_of,
+    mcnemar_exact,
+    mean_of_rates,
+    newcombe,
+    paired_difference,
+    wilson,
+)
+
+Cluster = str
+Counts = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Rate:
+    """k of n, with its 95 % interval.
+
+    ``interval`` is None where there is nothing to estimate (n = 0) or too few clusters to say.
+    ``exact`` is the Clopper-Pearson interval, given beside Wilson's where k is 0 or n.
+    """
+
+    k: int
+    n: int
+    interval: Interval | None = None
+    exact: Interval | None = None
+    method: str = "Wilson"
+
+    @property
+    def value(self) -> float | None:
+        """k/n, or None if n is 0."""
+        return self.k / self.n if self.n else None
+
+
+@dataclass(frozen=True)
+class Mean:
+    """Unweighted mean of the rates of ``cells`` cells, with its 95 % interval (MOVER)."""
+
+    value: float
+    interval: Interval
+    cells: int
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Target success of the artwork minus that of a control: what the artwork itself does.
+
+    ``interval`` treats the two as independent (Newcombe; clusters: bootstrap), ``paired`` uses
+    that both were seen on the same draws, ``mcnemar_p`` is exact over ``discordant`` pairs
+    (artwork only, control only). ``mean`` and ``mean_interval`` are the difference of the means
+    over cells.
+    """
+
+    control: str
+    value: float
+    interval: Interval | None
+    paired: Interval | None
+    discordant: Counts
+    mcnemar_p: float | None
+    mean: float | None
+    mean_interval: Interval | None
+
+
+def rate_of(k: int, n: int) -> Rate:
+    """A rate of independent trials: Wilson, and Clopper-Pearson beside it at 0 and 100 %."""
+    if n == 0:
+        return Rate(0, 0, method="none")
+    return Rate(k, n, wilson(k, n), clopper_pearson(k, n) if k in (0, n) else None)
+
+
+def pooled_rate(by_cluster: Mapping[Cluster, Counts]) -> Rate:
+    """A rate over clusters of trials.
+
+    Clusters of one trial each are independent trials. Otherwise the interval is a bootstrap over
+    clusters, or None below ``MIN_CLUSTERS`` of them or where all trials agree (the bootstrap then
+    has no width, which would claim certainty).
+    """
+    counts = [count for count in by_cluster.values() if count[1]]
+    k, n = sum(count[0] for count in counts), sum(count[1] for count in counts)
+    if all(count[1] == 1 for count in counts):
+        return rate_of(k, n)
+    if len(counts) < MIN_CLUSTERS or k in (0, n):
+        return Rate(k, n, method=f"none: {len(counts)} clusters of {n} trials")
+    interval = cluster_bootstrap([c[0] for c in counts], [c[1] for c in counts])
+    return Rate(k, n, interval, method=f"bootstrap over {len(counts)} clusters")
+
+
+def mean_over(rates: Sequence[Rate]) -> Mean | None:
+    """Unweighted mean of the rates that have trials; None if none has."""
+    counts = [(rate.k, rate.n) for rate in rates if rate.n]
+    if not counts:
+        return None
+    value, interval = mean_of_rates(counts)
+    return Mean(value, interval, len(counts))
+
+
+def effect_of(
+    control: str,
+    pairs: Sequence[tuple[Cluster, bool, bool]],
+    artwork_mean: Mean | None,
+    control_mean: Mean | None,
+) -> Effect | None:
+    """Compare the artwork with a control on the draws that saw both.
+
+    Args:
+        control: Name of the control treatment.
+        pairs: (cluster, success of the artwork, success of the control) of each draw.
+        artwork_mean: The artwork's mean over cells.
+        control_mean: The control's.
+
+    Returns:
+        The effect; None if no draw saw both.
+    """
+    n = len(pairs)
+    if n == 0:
+        return None
+    both = sum(a and c for _, a, c in pairs)
+    first = sum(a and not c for _, a, c in pairs)
+    second = sum(c and not a for _, a, c in pairs)
+    clusters = {cluster for cluster, _, _ in pairs}
+    interval, paired, p_value = None, None, None
+    if len(clusters) == n:
+        interval = newcombe(both + first, n, both + second, n)
+        paired = paired_difference(both, first, second, n - both - first - second)
+        p_value = mcnemar_exact(first, second)
+    elif len(clusters) >= MIN_CLUSTERS and 0 < first + second < n:
+        gains = dict.fromkeys(clusters, 0)
+        sizes = dict.fromkeys(clusters, 0)
+        for cluster, a, c in pairs:
+            gains[cluster] += int(a) - int(c)
+            sizes[cluster] += 1
+        interval = cluster_bootstrap(list(gains.values()), list(sizes.values()))
+    mean, mean_interval = None, None
+    if artwork_mean is not None and control_mean is not None:
+        mean = artwork_mean.value - control_mean.value
+        mean_interval = difference_of(
+            artwork_mean.value, artwork_mean.interval, control_mean.value, control_mean.interval
+        )
+    return Effect(
+        control,
+        (first - second) / n,
+        interval,
+        paired,
+        (first, second),
+        p_value,
+        mean,
+        mean_interval,
+    )

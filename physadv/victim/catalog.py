@@ -1,0 +1,177 @@
+"""Victims by name: a dict of factories, and the plug-in for a user's own module."""
+
+import importlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from physadv.checks import UsageError, UserError, check_name
+from physadv.data.files import ENVIRONMENT_VARIABLE, external_folder, find_external
+from physadv.data.gtsrb import GTSRB_CLASSES
+from physadv.victim import lisa
+from physadv.victim.gtsrb import GtsrbCnn, GtsrbResnet
+from physadv.victim.protocol import ClassifierVictim
+from physadv.victim.weights import FOLDER, expected_sha256, load_weights, module_sha256
+
+
+@dataclass(frozen=True)
+class VictimInfo:
+    """A line of ``physadv victims``: ``weights`` says what was found, or what to do."""
+
+    name: str
+    description: str
+    weights: str
+
+
+def _bundled(name: str, module: nn.Module, input_px: int) -> ClassifierVictim:
+    file = f"{name}.safetensors"
+    sha256 = load_weights(module, FOLDER / file, expected_sha256(file))
+    return ClassifierVictim(name, GTSRB_CLASSES, sha256, input_px, module)
+
+
+def _gtsrb_cnn() -> ClassifierVictim:
+    return _bundled("gtsrb-cnn", GtsrbCnn(), GtsrbCnn.input_px)
+
+
+def _gtsrb_resnet() -> ClassifierVictim:
+    return _bundled("gtsrb-resnet", GtsrbResnet(), GtsrbResnet.input_px)
+
+
+def _lisa_cnn() -> ClassifierVictim:
+    path = find_external(lisa.WEIGHTS)
+    module = lisa.LisaCnn()
+    sha256 = load_weights(module, path, expected_sha256(path.name))
+    names = lisa.read_class_names(path)
+    return ClassifierVictim("lisa-cnn", names, sha256, lisa.LisaCnn.input_px, module)
+
+
+VICTIMS: dict[str, Callable[[], ClassifierVictim]] = {
+    "gtsrb-cnn": _gtsrb_cnn,
+    "gtsrb-resnet": _gtsrb_resnet,
+    "lisa-cnn": _lisa_cnn,
+}
+_DESCRIPTIONS = {
+    "gtsrb-cnn": "two-stage multi-scale CNN, 43 German signs, 32 px (RP2's GTSRB-CNN line)",
+    "gtsrb-resnet": "compact residual net, 43 German signs, 48 px",
+    "lisa-cnn": "RP2's released LISA-CNN, 17 US signs, 32 px",
+}
+
+
+def load_victim(name: str, device: str = "cpu") -> ClassifierVictim:
+    """A victim by name, or a user's own module as ``package.module:factory``.
+
+    The factory takes no argument and returns a ``torch.nn.Module`` from [B,3,H,W] RGB in [0,1]
+    to [B,K] logits, with any resize and normalisation inside. Its attribute ``class_names`` (K
+    strings), where there is one, names the classes; else they are "0" ... "K-1". The current
+    directory is searched for the module.
+
+    Args:
+        name: A key of ``VICTIMS`` or ``package.module:factory``.
+        device: A torch device.
+
+    Raises:
+        UsageError: If the name is unknown, or names nothing that can be imported and called.
+        UserError: If weights are missing, damaged or do not fit, or the factory does not give a
+            working module.
+    """
+    if ":" in name:
+        return _plug_in(name).to(device)
+    check_name("victim", name, VICTIMS, "Your own: package.module:factory.")
+    return VICTIMS[name]().to(device)
+
+
+def list_victims() -> list[VictimInfo]:
+    """Every named victim, and whether its weights are there; no network is built."""
+    found = []
+    for name, description in _DESCRIPTIONS.items():
+        weights = _lisa_state() if name == "lisa-cnn" else _bundled_state(name)
+        found.append(VictimInfo(name, description, weights))
+    return found
+
+
+def _bundled_state(name: str) -> str:
+    path = FOLDER / f"{name}.safetensors"
+    return "bundled" if path.is_file() else f"missing: {path.name}; install physadv again"
+
+
+def _lisa_state() -> str:
+    folder = external_folder()
+    if folder is None:
+        return f"missing: set {ENVIRONMENT_VARIABLE} to a folder with {lisa.WEIGHTS}"
+    path = folder / lisa.WEIGHTS
+    return f"found: {path}" if path.is_file() else f"missing: put it at {path}"
+
+
+def _plug_in(name: str) -> ClassifierVictim:
+    factory = _import_factory(name)
+    try:
+        module = factory()
+    except Exception as error:
+        raise UserError(
+            f"victim {name!r}",
+            f"its factory failed ({type(error).__name__}: {error})",
+            "It is called without arguments and must return a torch.nn.Module.",
+        ) from error
+    if not isinstance(module, nn.Module):
+        raise UserError(
+            f"victim {name!r}",
+            f"its factory returned a {type(module).__name__}",
+            "Return a torch.nn.Module from [B,3,H,W] RGB in [0,1] to [B,K] logits.",
+        )
+    input_px = int(getattr(module, "input_px", 0))
+    return ClassifierVictim(
+        name, _class_names(name, module), module_sha256(module), input_px, module
+    )
+
+
+def _import_factory(name: str) -> Callable[[], object]:
+    module_name, _, attribute = name.partition(":")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+        importlib.invalidate_caches()
+    try:
+        source = importlib.import_module(module_name)
+    except Exception as error:
+        raise UsageError(
+            f"victim {name!r}",
+            f"importing {module_name!r} failed ({type(error).__name__}: {error})",
+            f"Named victims: {', '.join(VICTIMS)}; your own: package.module:factory, importable "
+            "from the current directory.",
+        ) from error
+    factory = getattr(source, attribute, None)
+    if not callable(factory):
+        what = "has no such attribute" if factory is None else "is there but cannot be called"
+        raise UsageError(
+            f"victim {name!r}",
+            f"{attribute!r} in {module_name}: {what}",
+            "Name a function without arguments that returns a torch.nn.Module.",
+        )
+    return factory
+
+
+def _class_names(name: str, module: nn.Module) -> tuple[str, ...]:
+    given = getattr(module, "class_names", None)
+    if given is not None:
+        return tuple(str(entry) for entry in given)
+    return tuple(str(index) for index in range(_count_outputs(name, module)))
+
+
+def _count_outputs(name: str, module: nn.Module) -> int:
+    """K, by asking the module about one grey image."""
+    size = int(getattr(module, "input_px", 0)) or 64
+    tensor = next(module.parameters(), torch.zeros(()))
+    image = torch.full((1, 3, size, size), 0.5, device=tensor.device, dtype=tensor.dtype)
+    try:
+        with torch.no_grad():
+            return module.eval()(image).shape[1]
+    except Exception as error:
+        raise UserError(
+            f"victim {name!r}",
+            f"it fails on a [1,3,{size},{size}] image ({type(error).__name__}: {error})",
+            "It must accept [B,3,H,W] of any size and return [B,K]; resize inside it.",
+        ) from error
