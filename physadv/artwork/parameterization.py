@@ -24,6 +24,11 @@ class Parameterization(Protocol):
         """C, the number of colour texels along a side."""
         ...
 
+    @property
+    def rate(self) -> float:
+        """Length of the raw parameters' range: what a learning rate per unit is multiplied by."""
+        ...
+
     def initial(self, generator: np.random.Generator) -> Tensor:
         """Raw parameters to start from, float32 on the CPU."""
         ...
@@ -90,6 +95,7 @@ class FreeRgb:
     size: int
     low: float = PRINTABLE_LOW
     high: float = PRINTABLE_HIGH
+    rate: float = 1.0
 
     def __post_init__(self) -> None:
         _check_box(self.size, self.low, self.high)
@@ -119,6 +125,7 @@ class Greyscale:
     size: int
     low: float = GREY_LOW
     high: float = GREY_HIGH
+    rate: float = 1.0
 
     def __post_init__(self) -> None:
         _check_box(self.size, self.low, self.high)
@@ -159,6 +166,7 @@ class PaletteChoice:
     palette: Tensor
     size: int
     hardness: float = 1.0
+    rate: float = _LOGIT_BOUND
 
     def __post_init__(self) -> None:
         if self.palette.ndim != 2 or self.palette.shape[1] != 3 or len(self.palette) < 2:

@@ -60,6 +60,9 @@ GTSRB_CLASSES: tuple[str, ...] = (
 )
 
 
+_MOST_BILINEAR = 1.5  # beyond this minification a bilinear resample skips pixels
+
+
 @dataclass(frozen=True)
 class SignRecord:
     """One photograph: where it is, what it shows, and the sign's box.
@@ -193,14 +196,23 @@ def crop_box(
     size_px: int,
     scale: float = 1.0,
 ) -> npt.NDArray[np.uint8]:
-    """[size_px,size_px,3] bilinear resample of a box grown by ``scale``, aspect not kept.
+    """[size_px,size_px,3] resample of a box grown by ``scale``; aspect not kept.
 
-    Edges are repeated outside the image. Meant for boxes of about ``size_px`` or smaller: it does
-    not pre-filter.
+    Bilinear, after area averaging where the box is much larger than ``size_px``. Edges are
+    repeated outside the image.
     """
     x1, y1, x2, y2 = box_xyxy
     width, height = (x2 - x1) * scale, (y2 - y1) * scale
     left, top = (x1 + x2 - width) / 2, (y1 + y2 - height) / 2
+    if max(width, height) > _MOST_BILINEAR * size_px:
+        rows, columns = image.shape[:2]
+        small = (
+            max(1, round(columns * min(1, size_px / width))),
+            max(1, round(rows * min(1, size_px / height))),
+        )
+        image = np.asarray(cv2.resize(image, small, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        left, width = left * small[0] / columns, width * small[0] / columns
+        top, height = top * small[1] / rows, height * small[1] / rows
     # cv2 counts from pixel centres: its map takes output centre + 0.5 to input centre + 0.5.
     matrix = np.array(
         [

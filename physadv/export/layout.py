@@ -3,12 +3,19 @@
 import math
 from dataclasses import dataclass
 
-from physadv.export.paper import MARK_SPACE_MM, OVERLAP_MM, Box, artwork_area, sheet_size_mm
+from physadv.export.paper import (
+    BLEED_MM,
+    MARK_SPACE_MM,
+    OVERLAP_MM,
+    Box,
+    artwork_area,
+    sheet_size_mm,
+)
 from physadv.export.pieces import Piece
 
 _PAD_MM = MARK_SPACE_MM + 1.0
-NOTE_BESIDE_MM = (40.0, 50.0)  # the note with a piece's place, at its right ...
-NOTE_BELOW_MM = (72.0, 36.0)  # ... or below it
+NOTE_BESIDE_MM = (40.0, 48.0)  # the note with a piece's place, at its right ...
+NOTE_BELOW_MM = (72.0, 34.0)  # ... or below it
 _EPSILON_MM = 1e-6
 
 
@@ -134,11 +141,20 @@ def _cell(piece: Piece, area: Box) -> _Cell | None:
     """The piece's cell with its note beside it or below it, or None if neither fits a sheet."""
     width, height = piece.box.width + 2 * _PAD_MM, piece.box.height + 2 * _PAD_MM
     note_w, note_h = NOTE_BESIDE_MM
+    note_top = MARK_SPACE_MM - BLEED_MM
     beside = _Cell(
-        piece, width + note_w, max(height, note_h), Box(width, _PAD_MM - 3, note_w, note_h)
+        piece,
+        width + note_w,
+        max(height, note_top + note_h),
+        Box(width, note_top, note_w, note_h),
     )
     note_w, note_h = NOTE_BELOW_MM
-    below = _Cell(piece, max(width, note_w), height + note_h, Box(_PAD_MM, height, note_w, note_h))
+    below = _Cell(
+        piece,
+        max(width, _PAD_MM + note_w),
+        height + note_h,
+        Box(_PAD_MM, height, note_w, note_h),
+    )
     fitting = [
         cell for cell in (beside, below) if cell.width <= area.width and cell.height <= area.height
     ]

@@ -63,7 +63,7 @@ def write_pdf(
         path: The file to write; replaced only if all goes well.
         width_mm: Printed width of the square that bounds the face, in (0, 5000]; the height
             follows from the artwork's own proportions.
-        page: A key of ``paper.PAGES_MM``.
+        page: A key of ``paper.PAGES_MM``, in any case.
         run_name: Shown on each page.
         face: [h, w, 4] uint8 RGBA picture of the carrier's face for the drawing on the first page,
             stretched to the face's square; None draws a plain one.
@@ -74,6 +74,7 @@ def write_pdf(
         ValueError: If ``face`` is not [h, w, 4] uint8.
     """
     check_range("width_mm", width_mm, 0, MAX_WIDTH_MM, "mm", low_open=True)
+    page = page.lower()
     sheet_size_mm(page)
     if face is not None and (face.dtype != np.uint8 or face.ndim != 3 or face.shape[2] != 4):
         raise ValueError(f"face must be [h, w, 4] uint8, got {face.dtype} {face.shape}")

@@ -125,7 +125,7 @@ def _advance(
         pool=len(problem.backgrounds),
         device=problem.device,
     )
-    rate = learning_rate(state.step, settings)
+    rate = learning_rate(state.step, settings) * problem.parameterization.rate
     for group in state.adam.param_groups:
         group["lr"] = rate
     state.adam.zero_grad(set_to_none=True)

@@ -42,7 +42,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class Mean:
-    """Unweighted mean of the rates of ``cells`` cells, with its 95 % interval (MOVER)."""
+    """Unweighted mean of the rates of ``cells`` cells, with its 95 % interval."""
 
     value: float
     interval: Interval
@@ -80,15 +80,18 @@ def pooled_rate(by_cluster: Mapping[Cluster, Counts]) -> Rate:
     """A rate over clusters of trials.
 
     Clusters of one trial each are independent trials. Otherwise the interval is a bootstrap over
-    clusters, or None below ``MIN_CLUSTERS`` of them or where all trials agree (the bootstrap then
-    has no width, which would claim certainty).
+    clusters, and None below ``MIN_CLUSTERS`` of them. Where all trials agree a bootstrap has no
+    width, which would claim certainty: there it is Wilson's with each cluster as one trial.
     """
     counts = [count for count in by_cluster.values() if count[1]]
     k, n = sum(count[0] for count in counts), sum(count[1] for count in counts)
     if all(count[1] == 1 for count in counts):
         return rate_of(k, n)
-    if len(counts) < MIN_CLUSTERS or k in (0, n):
-        return Rate(k, n, method=f"none: {len(counts)} clusters of {n} trials")
+    if len(counts) < MIN_CLUSTERS:
+        return Rate(k, n, method=f"none: {len(counts)} clusters")
+    if k in (0, n):
+        agreeing = len(counts) if k else 0
+        return Rate(k, n, wilson(agreeing, len(counts)), method=f"Wilson, {len(counts)} clusters")
     interval = cluster_bootstrap([c[0] for c in counts], [c[1] for c in counts])
     return Rate(k, n, interval, method=f"bootstrap over {len(counts)} clusters")
 
@@ -131,13 +134,8 @@ def effect_of(
         interval = newcombe(both + first, n, both + second, n)
         paired = paired_difference(both, first, second, n - both - first - second)
         p_value = mcnemar_exact(first, second)
-    elif len(clusters) >= MIN_CLUSTERS and 0 < first + second < n:
-        gains = dict.fromkeys(clusters, 0)
-        sizes = dict.fromkeys(clusters, 0)
-        for cluster, a, c in pairs:
-            gains[cluster] += int(a) - int(c)
-            sizes[cluster] += 1
-        interval = cluster_bootstrap(list(gains.values()), list(sizes.values()))
+    elif len(clusters) >= MIN_CLUSTERS:
+        interval = _clustered(pairs)
     mean, mean_interval = None, None
     if artwork_mean is not None and control_mean is not None:
         mean = artwork_mean.value - control_mean.value
@@ -154,3 +152,15 @@ def effect_of(
         mean,
         mean_interval,
     )
+
+
+def _clustered(pairs: Sequence[tuple[Cluster, bool, bool]]) -> Interval | None:
+    """Bootstrap of the mean gain; None where every cluster gains the same and it has no width."""
+    gains: dict[Cluster, int] = {}
+    sizes: dict[Cluster, int] = {}
+    for cluster, artwork, control in pairs:
+        gains[cluster] = gains.get(cluster, 0) + int(artwork) - int(control)
+        sizes[cluster] = sizes.get(cluster, 0) + 1
+    if len({gains[cluster] / sizes[cluster] for cluster in gains}) == 1:
+        return None
+    return cluster_bootstrap(list(gains.values()), list(sizes.values()))

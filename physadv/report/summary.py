@@ -5,7 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import polars as pl
+from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from physadv.checks import UserError
 from physadv.report import text
@@ -90,10 +92,12 @@ class VictimSummary:
                 f"{self.victim}: no view with the artwork whose clean counterpart was read right."
             )
         rate = outcome.target
-        kind = "simulated view" if self.source == "grid" else self.source
+        kind = "simulated view" if self.source == "grid" else f"{self.source} view"
+        if self.source == "photo" and rate.method == "Wilson":
+            kind = "photograph"
         limits = f", 95 % CI {text.interval(rate.interval)}" if rate.interval else ""
         sentence = (
-            f"{self.victim} reads it as {self.target_class} in {rate.k:,} of "
+            f"{self.victim} reads {self.true_class} as {self.target_class} in {rate.k:,} of "
             f"{text.plural(rate.n, kind)} ({text.percent(rate.value)}{limits})"
         )
         noise = self.pooled.get("noise")
@@ -133,29 +137,41 @@ def summarise(trials: pl.DataFrame) -> list[VictimSummary]:
         )
     parts = trials.partition_by(*_BY, as_dict=True, maintain_order=True)
     found = [_summary(dict(zip(_BY, key, strict=True)), part) for key, part in parts.items()]
-    return sorted(found, key=lambda s: (s.source != "grid", s.source, s.group, s.crop, s.victim))
+    return sorted(found, key=_rank)
 
 
 def summary_table(summaries: Iterable[VictimSummary]) -> Table:
-    """The summaries as a compact table for the terminal, a line each."""
-    table = Table(caption="read as target given the clean view is read right; 95 % intervals")
-    for name in ("victim", "on", "crop", "clean read", "artwork", "noise", "blank", "v noise"):
-        table.add_column(name, justify="left" if name in ("victim", "on", "crop") else "right")
+    """The summaries as a table that fits 80 columns, a row each."""
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+        caption="artwork, noise, blank: read as the target, of views whose clean view is read "
+        "right; with 95 % intervals",
+        caption_justify="left",
+    )
+    for name in ("victim", "judged on"):
+        table.add_column(name, overflow="fold")
+    for name in ("clean\nright", "artwork", "noise", "blank", "artwork\n- noise"):
+        table.add_column(name, justify="right", no_wrap=True)
     for summary in summaries:
-        effects = {effect.control: effect for effect in summary.effects}
-        noise = effects.get("noise")
+        noise = next((e for e in summary.effects if e.control == "noise"), None)
         cells = [
             summary.victim,
-            f"{summary.source}: {summary.group}",
-            summary.crop,
+            f"{summary.group or summary.source}\n{summary.crop}",
             text.percent(_value(summary, "clean", "hit")),
             _with_interval(summary, ARTWORK),
             text.percent(_value(summary, "noise", "target")),
             text.percent(_value(summary, "blank", "target")),
-            text.NONE if noise is None else f"{text.points(noise.value)} points",
+            text.NONE if noise is None else text.points(noise.value),
         ]
-        table.add_row(*(cell.replace(text.NBSP, " ").replace("[", r"\[") for cell in cells))
+        table.add_row(*(Text(cell.replace(text.NBSP, " ")) for cell in cells))
     return table
+
+
+def _rank(summary: VictimSummary) -> tuple[bool, str, str, bool, str, str]:
+    grid, exact = summary.source == "grid", summary.crop == "exact"
+    return not grid, summary.source, summary.group, not exact, summary.crop, summary.victim
 
 
 def _value(summary: VictimSummary, treatment: str, kind: str) -> float | None:
@@ -169,7 +185,7 @@ def _with_interval(summary: VictimSummary, treatment: str) -> str:
         return text.NONE
     rate = outcome.target
     limits = f"\n{text.interval(rate.interval)}" if rate.interval else ""
-    return f"{text.percent(rate.value)} ({text.counts(rate)}){limits}"
+    return f"{text.counts(rate)}  {text.percent(rate.value)}{limits}"
 
 
 def _summary(key: dict[str, str], trials: pl.DataFrame) -> VictimSummary:

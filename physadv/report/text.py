@@ -1,6 +1,6 @@
 """Numbers as text, in one form for terminal, table and sentence."""
 
-from physadv.report.rates import Mean, Rate
+from physadv.report.rates import Rate
 from physadv.stats.intervals import Interval
 
 NBSP = "\u00a0"
@@ -42,16 +42,11 @@ def counts(rate: Rate) -> str:
 
 
 def rate_interval(rate: Rate) -> str:
-    """The interval, with the exact one after it where the rate is 0 or 100 %."""
+    """The interval, with the exact one after it in brackets where the rate is 0 or 100 %."""
     text = interval(rate.interval)
     if rate.exact is not None:
-        text += f" (exact {interval(rate.exact)})"
+        text += f" [{interval(rate.exact).removesuffix(NBSP + '%')}]"
     return text
-
-
-def mean_text(mean: Mean | None) -> str:
-    """``98.0 % (97.1–98.6 %)``."""
-    return NONE if mean is None else f"{percent(mean.value)} ({interval(mean.interval)})"
 
 
 def p_value(value: float | None) -> str:

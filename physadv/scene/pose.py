@@ -4,13 +4,14 @@ World frame: the target's centre is the origin, +X right, +Y up, +Z its outward 
 the camera). Radians exist only in this file.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from physadv.checks import UserError
-from physadv.units import MM_PER_M
+from physadv.units import MM_PER_M, deg_to_rad
 
 Array = npt.NDArray[np.float64]
 
@@ -66,15 +67,20 @@ def plane_to_image(pose: Pose, camera: Camera) -> Array:
             "the camera is behind the target's plane or inside it",
             "Give a distance above 0 m and angles between -90 and 90 degrees.",
         )
-    yaw, pitch, roll = np.deg2rad([pose.yaw_deg, pose.pitch_deg, pose.roll_deg])
-    towards_camera = np.array(
-        [np.sin(yaw) * np.cos(pitch), np.sin(pitch), np.cos(yaw) * np.cos(pitch)]
+    yaw, pitch, roll = (deg_to_rad(a) for a in (pose.yaw_deg, pose.pitch_deg, pose.roll_deg))
+    sin_yaw, cos_yaw = math.sin(yaw), math.cos(yaw)
+    sin_pitch, cos_pitch = math.sin(pitch), math.cos(pitch)
+    # Rows: camera x (right), y (down), z (viewing direction); z is minus the way to the camera
+    # (sin yaw cos pitch, sin pitch, cos yaw cos pitch), y minus its cross product with x.
+    rotation = np.array(
+        [
+            [cos_yaw, 0.0, -sin_yaw],
+            [sin_yaw * sin_pitch, -cos_pitch, cos_yaw * sin_pitch],
+            [-sin_yaw * cos_pitch, -sin_pitch, -cos_yaw * cos_pitch],
+        ]
     )
-    right = np.array([np.cos(yaw), 0.0, -np.sin(yaw)])
-    up = np.cross(towards_camera, right)
-    # Rows: camera x (right), y (down), z (viewing direction).
-    rotation = np.stack([right, -up, -towards_camera])
-    hang = np.array([[np.cos(roll), np.sin(roll)], [-np.sin(roll), np.cos(roll)], [0.0, 0.0]])
+    sin_roll, cos_roll = math.sin(roll), math.cos(roll)
+    hang = np.array([[cos_roll, sin_roll], [-sin_roll, cos_roll], [0.0, 0.0]])
     intrinsics = np.array(
         [
             [camera.focal_px, 0.0, camera.width_px / 2 + pose.offset_px[0]],

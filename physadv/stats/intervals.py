@@ -45,12 +45,7 @@ def wilson(k: int, n: int, confidence: float = 0.95) -> Interval:
         1927.
     """
     _check_counts(k, n)
-    z = _z(confidence)
-    centre = (k + z * z / 2) / (n + z * z)
-    half = z / (n + z * z) * math.sqrt(k * (n - k) / n + z * z / 4)
-    low = 0.0 if k == 0 else max(0.0, centre - half)
-    high = 1.0 if k == n else min(1.0, centre + half)
-    return Interval(low, high)
+    return _score_limits(k / n, n, _z(confidence))
 
 
 def clopper_pearson(k: int, n: int, confidence: float = 0.95) -> Interval:
@@ -161,10 +156,12 @@ def mcnemar_exact(b: int, c: int) -> float:
 def mean_of_rates(
     counts: Sequence[tuple[int, int]], confidence: float = 0.95
 ) -> tuple[float, Interval]:
-    """Unweighted mean of independent proportions with an interval from their Wilson limits.
+    """Unweighted mean of independent proportions, with Wilson's interval at its effective size.
 
-    The distances from each proportion to its Wilson limits are added in quadrature (MOVER), which
-    stays honest where a stratum has no failures, as a normal approximation does not.
+    The effective size is the number of trials at which a single proportion would have the mean's
+    variance. Each stratum's variance is taken after one trial at the overall mean is added to
+    it, so that a stratum without a failure does not count as certain. For strata of one size and
+    one rate this is exactly the Wilson interval of the pooled counts.
 
     Args:
         counts: (k, n) of each stratum, at least one.
@@ -177,16 +174,22 @@ def mean_of_rates(
         UserError: If there is no stratum or a pair of counts is impossible.
 
     References:
-        Zou & Donner 2008, as in :func:`difference_of`.
+        Kott & Carr, Developing an estimation strategy for a pesticide data program, Journal of
+        Official Statistics 13, 1997 (Wilson's interval at an effective sample size).
     """
     if not counts:
         raise UserError("mean of rates", "no strata", "Give at least one pair (k, n).")
-    rates = [k / n if n else 0.0 for k, n in counts]
-    limits = [wilson(k, n, confidence) for k, n in counts]
-    mean = math.fsum(rates) / len(rates)
-    below = math.hypot(*(p - own.low for p, own in zip(rates, limits, strict=True))) / len(rates)
-    above = math.hypot(*(own.high - p for p, own in zip(rates, limits, strict=True))) / len(rates)
-    return mean, Interval(max(0.0, mean - below), min(1.0, mean + above))
+    for k, n in counts:
+        _check_counts(k, n)
+    strata = len(counts)
+    mean = math.fsum(k / n for k, n in counts) / strata
+    if mean in (0.0, 1.0):
+        size = strata**2 / math.fsum(1 / n for _, n in counts)
+    else:
+        smooth = [((k + mean) / (n + 1), n) for k, n in counts]
+        variance = math.fsum(p * (1 - p) / n for p, n in smooth) / strata**2
+        size = mean * (1 - mean) / variance
+    return mean, _score_limits(mean, size, _z(confidence))
 
 
 def cluster_bootstrap(
@@ -226,6 +229,14 @@ def cluster_bootstrap(
     weights = generator.multinomial(len(k), np.full(len(k), 1 / len(k)), size=draws)
     low, high = np.quantile((weights @ k) / (weights @ n), [tail, 1 - tail])
     return Interval(float(low), float(high))
+
+
+def _score_limits(share: float, size: float, z: float) -> Interval:
+    centre = (share * size + z * z / 2) / (size + z * z)
+    half = z / (size + z * z) * math.sqrt(share * (1 - share) * size + z * z / 4)
+    low = 0.0 if share == 0 else max(0.0, centre - half)
+    high = 1.0 if share == 1 else min(1.0, centre + half)
+    return Interval(low, high)
 
 
 def _correlated(a: float, b: float, phi: float) -> float:
