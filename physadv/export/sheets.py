@@ -14,6 +14,7 @@ from physadv.export.pen import ACCENT, HAIRLINE_MM, Pen
 from physadv.export.pieces import Piece, extend_colours, outline, rectangles
 
 _STORED_PIXEL_MM = 1 / 6  # viewers that smooth do so over one stored pixel
+_MOST_PIXELS_PER_TEXEL = 64  # keeps prints of several metres small
 
 
 class ArtworkPainter:
@@ -78,7 +79,8 @@ def _crop(
     col1 = min(cols, math.ceil((window.right - covered.left) / texel_w))
     row0 = max(0, math.floor((window.top - covered.top) / texel_h))
     row1 = min(rows, math.ceil((window.bottom - covered.top) / texel_h))
-    repeat = math.ceil(max(texel_w, texel_h) / _STORED_PIXEL_MM)
+    wanted = math.ceil(max(texel_w, texel_h) / _STORED_PIXEL_MM)
+    repeat = min(wanted, _MOST_PIXELS_PER_TEXEL)
     picture = colours[row0:row1, col0:col1].repeat(repeat, axis=0).repeat(repeat, axis=1)
     return picture, Box(
         covered.left + col0 * texel_w,

@@ -18,6 +18,7 @@ Kind = Literal["hit", "target", "error"]
 
 _CELL_PX, _ROW_PX, _WIDE_CELL_PX = 46.0, 33.0, 74.0
 _MANY_COLUMNS = 5
+_DARK = 0.27
 _TERM_DASHES = ("-", "--", ":", "-.")
 _TERM_COLOURS = ("#0072b2", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 
@@ -55,7 +56,7 @@ def heat_map(summary: VictimSummary, treatment: str, kind: Kind, label: str) -> 
         for row, distance in enumerate(distances):
             for column, yaw in enumerate(yaws):
                 _cell(axes, column, row, placed.get((distance, yaw)), treatment, kind)
-        axes.set_xticks(np.arange(len(yaws)) + 0.5, [_degrees(yaw) for yaw in yaws])
+        axes.set_xticks(np.arange(len(yaws)) + 0.5, [text.degrees(yaw) for yaw in yaws])
         axes.set_yticks(np.arange(len(distances)) + 0.5, [f"{d:.4g} m" for d in distances])
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
@@ -169,11 +170,17 @@ def _cell(
             "linestyle": (0, (3, 2)),
         }
         axes.add_patch(Rectangle(corner, size, size, **frame))
-    ink = "#ffffff" if value is not None and value > 0.55 else INK
+    ink = "#ffffff" if _luminance(shade) < _DARK else INK
     centre: dict[str, Any] = {"ha": "center", "va": "center", "color": ink}
     shown = text.percent(value).replace(".0" + text.NBSP, text.NBSP)
     axes.text(column + 0.5, row + 0.36, shown, fontsize=11, **centre)
     axes.text(column + 0.5, row + 0.74, f"{rate.k}/{rate.n}", fontsize=9, **centre)
+
+
+def _luminance(colour: Sequence[float]) -> float:
+    """Relative luminance of an sRGB colour (WCAG 2), to choose a legible ink."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3]]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def _band(
@@ -273,7 +280,3 @@ def _running_steps(
 
 def _number(value: Any) -> float:
     return float(value) if isinstance(value, int | float) else float("nan")
-
-
-def _degrees(yaw_deg: float) -> str:
-    return f"{yaw_deg:g}\u00b0".replace("-", text.MINUS)

@@ -18,7 +18,7 @@ def interval(limits: Interval | None) -> str:
     """``97.4–98.5 %``."""
     if limits is None:
         return NONE
-    return f"{_tenths(limits.low)}{DASH}{_tenths(limits.high)}{NBSP}%"
+    return f"{bare(limits)}{NBSP}%"
 
 
 def points(value: float | None) -> str:
@@ -42,11 +42,16 @@ def counts(rate: Rate) -> str:
 
 
 def rate_interval(rate: Rate) -> str:
-    """The interval, with the exact one after it in brackets where the rate is 0 or 100 %."""
-    text = interval(rate.interval)
-    if rate.exact is not None:
-        text += f" [{interval(rate.exact).removesuffix(NBSP + '%')}]"
-    return text
+    """``94.0–99.1``, in per cent; at 0 and 100 % the exact interval follows in brackets."""
+    if rate.interval is None:
+        return NONE
+    text = bare(rate.interval)
+    return text if rate.exact is None else f"{text} [{bare(rate.exact)}]"
+
+
+def degrees(angle_deg: float) -> str:
+    """``−15°``."""
+    return f"{angle_deg:g}\u00b0".replace("-", MINUS)
 
 
 def p_value(value: float | None) -> str:
@@ -59,6 +64,11 @@ def p_value(value: float | None) -> str:
 def plural(count: int, noun: str) -> str:
     """``1 view``, ``2,990 views``."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def bare(limits: Interval) -> str:
+    """``97.4–98.5``, in per cent."""
+    return f"{_tenths(limits.low)}{DASH}{_tenths(limits.high)}"
 
 
 def _tenths(share: float) -> str:

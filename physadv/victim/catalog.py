@@ -59,6 +59,7 @@ _DESCRIPTIONS = {
     "gtsrb-resnet": "compact residual net, 43 German signs, 48 px",
     "lisa-cnn": "RP2's released LISA-CNN, 17 US signs, 32 px",
 }
+_CONTRACT = "It must accept [B,3,H,W] of any size and return [B,K]; resize inside it."
 
 
 def load_victim(name: str, device: str = "cpu") -> ClassifierVictim:
@@ -155,23 +156,30 @@ def _import_factory(name: str) -> Callable[[], object]:
 
 
 def _class_names(name: str, module: nn.Module) -> tuple[str, ...]:
+    count = _count_outputs(name, module)
     given = getattr(module, "class_names", None)
-    if given is not None:
-        return tuple(str(entry) for entry in given)
-    return tuple(str(index) for index in range(_count_outputs(name, module)))
+    if given is None:
+        return tuple(str(index) for index in range(count))
+    names = tuple(str(entry) for entry in given)
+    if len(names) != count:
+        raise UserError(
+            f"victim {name!r}",
+            f"{len(names)} class_names for {count} outputs",
+            "Give one name per output, in order.",
+        )
+    return names
 
 
 def _count_outputs(name: str, module: nn.Module) -> int:
     """K, by asking the module about one grey image."""
-    size = int(getattr(module, "input_px", 0)) or 64
     tensor = next(module.parameters(), torch.zeros(()))
-    image = torch.full((1, 3, size, size), 0.5, device=tensor.device, dtype=tensor.dtype)
+    image = torch.full((1, 3, 64, 64), 0.5, device=tensor.device, dtype=tensor.dtype)
     try:
         with torch.no_grad():
-            return module.eval()(image).shape[1]
+            shape = list(module.eval()(image).shape)
     except Exception as error:
-        raise UserError(
-            f"victim {name!r}",
-            f"it fails on a [1,3,{size},{size}] image ({type(error).__name__}: {error})",
-            "It must accept [B,3,H,W] of any size and return [B,K]; resize inside it.",
-        ) from error
+        found = f"it fails on a {list(image.shape)} image ({type(error).__name__}: {error})"
+        raise UserError(f"victim {name!r}", found, _CONTRACT) from error
+    if len(shape) != 2 or shape[0] != 1:
+        raise UserError(f"victim {name!r}", f"{shape} for a {list(image.shape)} image", _CONTRACT)
+    return shape[1]

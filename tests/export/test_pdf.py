@@ -141,7 +141,8 @@ def texels_seen(
 ) -> npt.NDArray[np.bool_]:
     """Compare every pixel of a placement with the artwork; returns which texels it shows.
 
-    Pixels within 0.15 mm of a texel's edge are left out: a pixel is 0.085 mm wide.
+    Left out are pixels within 0.15 mm of a texel's edge (a pixel is 0.085 mm wide), or within
+    1/64 of a texel where that is more: PDFium smooths over one stored pixel.
     """
     rows, cols = artwork.mask.shape
     box, source = placed.target, placed.source
@@ -156,7 +157,7 @@ def texels_seen(
         within = (on_sheet > 0.15) & (on_sheet < size - 0.15)
         texel = (on_sheet[within] + origin) / texel_mm
         index.append(np.floor(texel).astype(int))
-        clear.append(np.abs(texel - np.round(texel)) * texel_mm > 0.15)
+        clear.append(np.abs(texel - np.round(texel)) > max(0.15 / texel_mm, 1 / 64))
         inside.append(within)
     row, col = np.broadcast_arrays(index[1][:, None], index[0])
     compare = artwork.mask[row, col] & clear[1][:, None] & clear[0]

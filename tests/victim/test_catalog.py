@@ -56,7 +56,7 @@ def test_wrong_checksum_is_refused(tmp_path):
     path.write_bytes(damaged)
     module = GtsrbCnn()
     before = module_sha256(module)
-    with pytest.raises(UserError, match="SHA-256 .* expected"):
+    with pytest.raises(UserError, match=r"SHA-256 .* expected"):
         load_weights(module, path, expected_sha256(path.name))
     assert module_sha256(module) == before
     load_weights(module, path)  # the tensors themselves are readable
@@ -66,7 +66,7 @@ def test_wrong_checksum_is_refused(tmp_path):
 def test_weights_that_do_not_fit_are_refused(tmp_path):
     module = GtsrbCnn()
     before = module_sha256(module)
-    with pytest.raises(UserError, match="for GtsrbCnn: .* tensors do not fit"):
+    with pytest.raises(UserError, match=r"for GtsrbCnn: .* tensors do not fit"):
         load_weights(module, FOLDER / "gtsrb-resnet.safetensors")
     wrong = {**module.state_dict(), "output.weight": torch.zeros(10, 192)}
     save_file(wrong, tmp_path / "ten.safetensors")
@@ -123,6 +123,7 @@ class Wants32(Mean):
 
 def make(): return Mean()
 def named(): return Mean(["stop", "go"])
+def misnamed(): return Mean(["stop", "go", "yield"])
 def fussy(): return Wants32()
 def nothing(): return 3
 def broken(): raise RuntimeError("no weights here")
@@ -157,6 +158,7 @@ def test_own_module_becomes_a_victim(own_module):
         ("nothing", UserError, "returned a int"),
         ("broken", UserError, "no weights here"),
         ("fussy", UserError, "resize inside it"),
+        ("misnamed", UserError, "3 class_names for 2 outputs"),
         ("number", UsageError, "cannot be called"),
         ("absent", UsageError, "no such attribute"),
     ],

@@ -1,0 +1,70 @@
+"""Pictures for the report: the sign as the judge's camera sees it, under every treatment."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from physadv.artwork.files import Artwork
+from physadv.data.files import atomic_path, write_json
+from physadv.evaluate.backgrounds import Picture, cut
+from physadv.evaluate.conditions import NEUTRAL
+from physadv.evaluate.judging import Question, ask
+from physadv.evaluate.renderer import FaceTexture, View, cut_crop, paint, region_of
+from physadv.evaluate.treatments import stuck_colours
+from physadv.scene.pose import Pose
+from physadv.scene.schema import Scene
+from physadv.seeding import generator_for
+from physadv.types import TREATMENTS
+from physadv.units import feet_to_m
+
+PLACES = tuple((round(feet_to_m(feet), 3), 0.0) for feet in (5, 10, 20, 30, 40)) + (
+    (round(feet_to_m(5), 3), 45.0),
+)
+_CONDITIONS = replace(NEUTRAL, defocus_px=0.6, noise_sd=0.01, jpeg_quality=92)
+_FRAME_MARGIN = 0.6
+
+
+def write_examples(
+    question: Question,
+    artwork: Artwork,
+    scene: Scene,
+    face: FaceTexture,
+    pictures: list[Picture],
+    folder: Path,
+) -> None:
+    """Write ``frame`` and ``crop`` PNGs and ``views.json`` for five distances and one angle.
+
+    Conditions are those of a good day: little blur and noise, even light. One draw each; they
+    illustrate and enter no table.
+    """
+    entries = []
+    for distance_m, yaw_deg in PLACES:
+        region = region_of(scene, Pose(distance_m, yaw_deg), _FRAME_MARGIN)
+        for treatment in TREATMENTS:
+            generator = generator_for(0, "examples", str(distance_m), str(yaw_deg))
+            picture = pictures[int(generator.integers(len(pictures)))]
+            behind = cut(picture, generator, region.width_px, region.height_px)
+            view = View.of(scene, region, behind, _CONDITIONS)
+            colours = stuck_colours(treatment, artwork, scene.colour_texels, generator)
+            frame = paint(view, face, colours, artwork.mask)
+            crop = cut_crop(frame, np.asarray(region.box))
+            answer = ask(question.victim, [crop])[0]
+            for kind, image in (("frame", frame), ("crop", crop)):
+                name = f"{kind}_{treatment}_{distance_m:g}m_{yaw_deg:g}deg.png"
+                with atomic_path(folder / name) as temporary:
+                    Image.fromarray(image).save(temporary)
+                entries.append(
+                    {
+                        "file": name,
+                        "treatment": treatment,
+                        "distance_m": distance_m,
+                        "yaw_deg": yaw_deg,
+                        "victim": question.victim.name,
+                        "predicted": question.victim.class_names[answer.index],
+                        "score": round(answer.score, 4),
+                        "kind": kind,
+                    }
+                )
+    write_json(folder / "views.json", entries)

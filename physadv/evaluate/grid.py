@@ -1,0 +1,198 @@
+"""The grid: all treatments over cells of distance and angle, on the same draws."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from physadv.artwork.files import Artwork
+from physadv.checks import UserError, check_range
+from physadv.evaluate.backgrounds import Picture, background_pictures, cut
+from physadv.evaluate.conditions import sample_conditions
+from physadv.evaluate.examples import write_examples
+from physadv.evaluate.judging import Question, ask, jittered_box, trial
+from physadv.evaluate.renderer import FaceTexture, View, cut_crop, paint, region_of
+from physadv.evaluate.treatments import stuck_colours
+from physadv.scene.pose import Pose
+from physadv.scene.schema import Cell, Grid, Scene
+from physadv.seeding import generator_for
+from physadv.types import TREATMENTS, Treatment, Trial
+from physadv.victim.protocol import ClassifierVictim
+
+_MARGIN = 0.16  # a crop jittered by 10 % in centre and size reaches 15 % beyond the box
+_MIN_SIGN_PX = 4.0
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What every draw of one evaluation shares."""
+
+    artwork: Artwork
+    scene: Scene
+    grid: Grid
+    question: Question
+    face: FaceTexture
+    pictures: list[Picture]
+    treatments: tuple[Treatment, ...]
+    seed: int
+    run_name: str
+
+
+def draw_pose(grid: Grid, cell: Cell, generator: np.random.Generator) -> Pose:
+    """Where the camera really stands for one draw of a cell."""
+    distance = cell.distance_m * (1 + generator.uniform(-1, 1) * grid.distance_jitter)
+    yaw = cell.yaw_deg + generator.uniform(-1, 1) * grid.yaw_jitter_deg
+    pitch = grid.pitch_deg.sample(generator, 1)[0]
+    roll = grid.roll_deg.sample(generator, 1)[0]
+    return Pose(float(distance), float(yaw), float(pitch), float(roll))
+
+
+def _judge_draw(job: _Job, cell: Cell, draw: int) -> list[Trial]:
+    generator = generator_for(job.seed, "judge", job.grid.name, cell.name, draw)
+    pose = draw_pose(job.grid, cell, generator)
+    region = region_of(job.scene, pose, _MARGIN)
+    picture = job.pictures[int(generator.integers(len(job.pictures)))]
+    behind = cut(picture, generator, region.width_px, region.height_px)
+    view = View.of(job.scene, region, behind, sample_conditions(job.scene.judge, generator))
+    boxes = {"exact": region.box, "jittered": jittered_box(region.box, generator)}
+    images = {}
+    for treatment in job.treatments:
+        colours = stuck_colours(treatment, job.artwork, job.scene.colour_texels, generator)
+        images[treatment] = paint(view, job.face, colours, job.artwork.mask)
+    trials = []
+    for crop, box in boxes.items():
+        crops = [cut_crop(image, box) for image in images.values()]
+        for treatment, answer in zip(images, ask(job.question.victim, crops), strict=True):
+            trials.append(
+                trial(
+                    job.question,
+                    job.artwork,
+                    answer,
+                    treatment,
+                    run=job.run_name,
+                    source="grid",
+                    cell=cell.name,
+                    distance_m=cell.distance_m,
+                    yaw_deg=cell.yaw_deg,
+                    pitch_deg=pose.pitch_deg,
+                    roll_deg=pose.roll_deg,
+                    crop=crop,
+                    group=job.grid.name,
+                    frame=draw,
+                )
+            )
+    return trials
+
+
+def check_cells(scene: Scene, grid: Grid) -> None:
+    """Check that every cell shows the whole sign at a size that can be rendered.
+
+    Raises:
+        UserError: If a cell does not; the message names it.
+    """
+    for cell in grid.cells:
+        asked = f"grid {grid.name}, cell {cell.name}"
+        try:
+            region = region_of(scene, Pose(cell.distance_m, cell.yaw_deg), 0.0)
+        except UserError as error:
+            raise UserError(asked, error.got, error.do) from error
+        x1, y1, x2, y2 = region.box + np.tile([region.left, region.top], 2)
+        if x1 < 0 or y1 < 0 or x2 > scene.camera.width_px or y2 > scene.camera.height_px:
+            raise UserError(
+                asked,
+                f"the sign ({x2 - x1:.0f} x {y2 - y1:.0f} px) does not fit into the camera's "
+                f"{scene.camera.width_px} x {scene.camera.height_px} px",
+                "Move the cell away, or give the scene's camera a shorter focal length.",
+            )
+        if min(x2 - x1, y2 - y1) < _MIN_SIGN_PX:
+            raise UserError(
+                asked,
+                f"the sign is {x2 - x1:.1f} x {y2 - y1:.1f} px",
+                f"Stay where it is at least {_MIN_SIGN_PX:g} px wide and high.",
+            )
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Keep OpenCV and torch to one thread inside, so that our workers do not fight over cores."""
+    before_cv, before_torch = cv2.getNumThreads(), torch.get_num_threads()
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before_cv)
+        torch.set_num_threads(before_torch)
+
+
+def evaluate_grid(
+    artwork: Artwork,
+    scene: Scene,
+    grid: Grid,
+    victim: ClassifierVictim,
+    *,
+    draws: int = 200,
+    seed: int = 0,
+    backgrounds: Path | None = None,
+    run_name: str = "",
+    workers: int = 2,
+    treatments: Sequence[Treatment] = TREATMENTS,
+    progress: Callable[[int, int], None] | None = None,
+    views_folder: Path | None = None,
+) -> list[Trial]:
+    """Render the sign over a grid with OpenCV and record what the victim reads.
+
+    Every treatment is seen on the same draws: pose, background, light, optics, noise and file.
+    Each view is judged once with the sign's exact box and once with a jittered one.
+
+    Args:
+        artwork: What is stuck on the sign.
+        scene: Carrier, camera, and the judge's imaging ranges.
+        grid: Cells of distance and yaw.
+        victim: Who is asked.
+        draws: Views per cell and treatment.
+        seed: Judge's seed; its draws share no key with the optimiser's, whatever the seeds.
+        backgrounds: Folder of photographs (the half that the optimiser does not use).
+        run_name: Recorded in every Trial.
+        workers: Threads; the Trials do not depend on their number.
+        treatments: Which to judge.
+        progress: Called as (done, total) in draws.
+        views_folder: Where example pictures go; None writes none.
+
+    Returns:
+        Trials ordered by cell, draw, crop and treatment.
+
+    Raises:
+        UserError: If a cell does not show the sign, or the victim has no class for it.
+        UsageError: If the victim does not know the artwork's target.
+    """
+    check_range("draws", draws, 1, 1_000_000)
+    check_range("workers", workers, 1, 256)
+    check_cells(scene, grid)
+    job = _Job(
+        artwork,
+        scene,
+        grid,
+        Question.of(scene, artwork, victim),
+        FaceTexture(scene),
+        background_pictures(seed, backgrounds),
+        tuple(treatments),
+        seed,
+        run_name,
+    )
+    places = [(cell, draw) for cell in grid.cells for draw in range(draws)]
+    trials: list[Trial] = []
+    with one_thread_each(), ThreadPoolExecutor(workers) as pool:
+        results = pool.map(lambda place: _judge_draw(job, *place), places)
+        for done, found in enumerate(results, start=1):
+            trials.extend(found)
+            if progress is not None and (done % 20 == 0 or done == len(places)):
+                progress(done, len(places))
+    if views_folder is not None:
+        write_examples(job.question, artwork, scene, job.face, job.pictures, views_folder)
+    return trials

@@ -1,0 +1,94 @@
+"""Asking a classifier about crops, and turning its answers into Trials."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from physadv.artwork.files import Artwork
+from physadv.scene.schema import Scene
+from physadv.types import Treatment, Trial, Verdict
+from physadv.victim.protocol import ClassifierVictim
+
+Picture = npt.NDArray[np.uint8]
+Array = npt.NDArray[np.float64]
+
+CROP_JITTER = 0.10  # of the box's size, on its centre and on its size
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The class that a victim reads and its softmax probability."""
+
+    index: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a victim is asked about one artwork: which class is right, which the attacker's."""
+
+    victim: ClassifierVictim
+    true_index: int
+    target_index: int
+
+    @staticmethod
+    def of(scene: Scene, artwork: Artwork, victim: ClassifierVictim) -> "Question":
+        """Resolve the classes.
+
+        Raises:
+            UserError: If the victim has no class for the carrier.
+            UsageError: If it does not know the artwork's target.
+        """
+        return Question(
+            victim,
+            victim.first_known(scene.carrier.true_class),
+            victim.class_index(artwork.target),
+        )
+
+    def verdict(self, index: int) -> Verdict:
+        """What reading class ``index`` means."""
+        if index == self.true_index:
+            return "hit"
+        return "target" if index == self.target_index else "misclassified"
+
+
+@torch.no_grad()
+def ask(victim: ClassifierVictim, crops: Sequence[Picture]) -> list[Answer]:
+    """Classify crops [h,w,3] uint8 RGB of one size; the victim resizes them itself."""
+    batch = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).contiguous()
+    logits = victim.logits(batch.to(victim.device).float().div_(255))
+    scores, classes = logits.softmax(dim=1).max(dim=1)
+    return [Answer(int(c), float(s)) for c, s in zip(classes, scores, strict=True)]
+
+
+def jittered_box(box: Array, generator: np.random.Generator) -> Array:
+    """The box moved by up to ``CROP_JITTER`` of its size and scaled by 1 +- ``CROP_JITTER``."""
+    size = box[2:] - box[:2]
+    centre = (box[:2] + box[2:]) / 2 + generator.uniform(-1, 1, 2) * CROP_JITTER * size
+    half = size / 2 * (1 + generator.uniform(-1, 1) * CROP_JITTER)
+    return np.concatenate([centre - half, centre + half])
+
+
+def trial(
+    question: Question,
+    artwork: Artwork,
+    answer: Answer,
+    treatment: Treatment,
+    **context: object,
+) -> Trial:
+    """One row of the trial store; ``context`` gives the remaining fields of ``Trial``."""
+    names = question.victim.class_names
+    return Trial(
+        artwork=artwork.sha256,
+        victim=question.victim.name,
+        treatment=treatment,
+        verdict=question.verdict(answer.index),
+        predicted_class=names[answer.index],
+        true_class=names[question.true_index],
+        target_class=names[question.target_index],
+        score=answer.score,
+        **context,  # type: ignore[arg-type]
+    )
