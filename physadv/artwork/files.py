@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ class Artwork:
         """[H, W] True where something is stuck."""
         return self.rgba[..., 3] > 127
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Digest of the pixels and the size; the artwork's identity in every Trial."""
         digest = hashlib.sha256(self.rgba.tobytes())

@@ -46,9 +46,9 @@ def write_examples(
             generator = generator_for(0, "examples", str(distance_m), str(yaw_deg))
             picture = pictures[int(generator.integers(len(pictures)))]
             behind = cut(picture, generator, region.width_px, region.height_px)
-            view = View.of(scene, region, behind, _CONDITIONS)
+            view = View.of(scene, region, face, artwork.mask, behind, _CONDITIONS)
             colours = stuck_colours(treatment, artwork, scene.colour_texels, generator)
-            frame = paint(view, face, colours, artwork.mask)
+            frame = paint(view, colours)
             crop = cut_crop(frame, np.asarray(region.box))
             answer = ask(question.victim, [crop])[0]
             for kind, image in (("frame", frame), ("crop", crop)):

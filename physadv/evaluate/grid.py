@@ -58,12 +58,13 @@ def _judge_draw(job: _Job, cell: Cell, draw: int) -> list[Trial]:
     region = region_of(job.scene, pose, _MARGIN)
     picture = job.pictures[int(generator.integers(len(job.pictures)))]
     behind = cut(picture, generator, region.width_px, region.height_px)
-    view = View.of(job.scene, region, behind, sample_conditions(job.scene.judge, generator))
+    conditions = sample_conditions(job.scene.judge, generator)
+    view = View.of(job.scene, region, job.face, job.artwork.mask, behind, conditions)
     boxes = {"exact": region.box, "jittered": jittered_box(region.box, generator)}
     images = {}
     for treatment in job.treatments:
         colours = stuck_colours(treatment, job.artwork, job.scene.colour_texels, generator)
-        images[treatment] = paint(view, job.face, colours, job.artwork.mask)
+        images[treatment] = paint(view, colours)
     trials = []
     for crop, box in boxes.items():
         crops = [cut_crop(image, box) for image in images.values()]

@@ -5,6 +5,7 @@ It shares the pose geometry with the optimiser's renderer and nothing else.
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,11 +27,15 @@ from physadv.seeding import generator_for
 FACE_PX = 1024
 _LUMA = np.array([0.299, 0.587, 0.114])
 _NOISE_SIDE = 1400
+_EXACT_TX = 256
 # cv2 puts pixel centres at integers, this project at +0.5.
 _HALF = np.array([[1.0, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
 _UNHALF = np.linalg.inv(_HALF)
 
+_NO_ALPHA = np.array([1, 1, 1, 0], np.uint8)
+
 Picture = npt.NDArray[np.uint8]
+AnyPicture = npt.NDArray[Any]
 Array = npt.NDArray[np.float64]
 
 
@@ -81,7 +86,7 @@ def region_of(scene: Scene, pose: Pose, margin: float) -> Region:
 
 
 class FaceTexture:
-    """The scene's face, premultiplied, with halved copies for area filtering."""
+    """The scene's face, premultiplied RGBA, with halved copies for area filtering."""
 
     def __init__(self, scene: Scene) -> None:
         face = scene_face(scene, FACE_PX).astype(np.float32)
@@ -96,11 +101,21 @@ class FaceTexture:
     def at(self, width_tx: int, height_tx: int) -> npt.NDArray[np.float32]:
         """[height_tx, width_tx, 4] premultiplied RGBA in 0..255, area averaged."""
         enough = [level for level in self._levels if len(level) >= max(width_tx, height_tx)]
-        source = enough[-1] if enough else self._levels[0]
-        return _area(source, width_tx, height_tx)
+        return _area(enough[-1] if enough else self._levels[0], width_tx, height_tx)
 
 
-def _area(texture: npt.NDArray[np.float32], width: int, height: int) -> npt.NDArray[np.float32]:
+def _texture_side(length_px: float) -> int:
+    """Texels to filter a texture down to where it covers ``length_px`` on the sensor.
+
+    Up to 256 exactly that many: one texel a pixel. Beyond, the next power of two: the artwork's
+    texels are then several pixels wide, and the warp's own interpolation is filter enough.
+    """
+    if length_px <= _EXACT_TX:
+        return max(2, round(length_px))
+    return min(FACE_PX, 1 << (int(np.ceil(length_px)) - 1).bit_length())
+
+
+def _area(texture: AnyPicture, width: int, height: int) -> AnyPicture:
     """Resample by area, exactly that of the texels: enlarging repeats texels first."""
     side_y, side_x = texture.shape[:2]
     repeat_x, repeat_y = -(-width // side_x), -(-height // side_y)
@@ -116,62 +131,77 @@ def _area(texture: npt.NDArray[np.float32], width: int, height: int) -> npt.NDAr
 class View:
     """Geometry and shared parts of one draw; every treatment is painted into it.
 
-    ``behind`` [h,w,3] uint8 is the background. ``texture_size`` (w, h) is the size to which
-    textures are area filtered: about the sign's size on the sensor.
+    ``behind`` [h,w,3] uint8 is the background. ``clean`` [ty,tx,4] uint8 is the sign's texture,
+    area filtered to about its size on the sensor, and ``covered`` the same with black, opaque
+    holes where something is stuck; both premultiplied RGBA. ``mask`` [T,T] is 255 where something
+    is stuck, ``from_texture`` [3,3] maps texture pixels to the region's.
     """
 
     region: Region
     behind: Picture
     conditions: Conditions
-    texture_size: tuple[int, int]
-    to_region_from_texture: Array
+    clean: Picture
+    covered: Picture
+    mask: Picture
+    from_texture: Array
 
     @staticmethod
-    def of(scene: Scene, region: Region, behind: Picture, conditions: Conditions) -> "View":
-        """Prepare a draw."""
+    def of(
+        scene: Scene,
+        region: Region,
+        face: FaceTexture,
+        mask: npt.NDArray[np.bool_],
+        behind: Picture,
+        conditions: Conditions,
+    ) -> "View":
+        """Prepare a draw for things stuck where ``mask`` [T,T] is True."""
         x1, y1, x2, y2 = region.box
-        size = (max(2, round(x2 - x1)), max(2, round(y2 - y1)))
+        size = (_texture_side(x2 - x1), _texture_side(y2 - y1))
+        clean = face.at(*size)
+        stuck = _area(mask.astype(np.float32), *size)
+        covered = clean * (1 - stuck[..., None])
+        covered[..., 3] += 255 * stuck
         side = scene.carrier.width_mm
-        forward = region.to_region @ texture_to_plane(side, side, *size)
-        return View(region, behind, conditions, size, forward)
+        return View(
+            region,
+            behind,
+            conditions,
+            np.rint(clean).astype(np.uint8),
+            np.rint(covered).astype(np.uint8),
+            mask.astype(np.uint8) * 255,
+            region.to_region @ texture_to_plane(side, side, *size),
+        )
 
 
-def paint(
-    view: View, face: FaceTexture, colours: Picture | None, mask: npt.NDArray[np.bool_]
-) -> Picture:
+def paint(view: View, colours: Picture | None) -> Picture:
     """Image the sign with (or without) something stuck on it.
 
     Args:
         view: The draw.
-        face: The clean sign.
         colours: [T,T,3] uint8 RGB of what is stuck, texels as hard squares; None for nothing.
-        mask: [T,T] True where it is stuck.
 
     Returns:
         [h,w,3] uint8 RGB of the region.
     """
-    conditions, size = view.conditions, view.texture_size
-    texture = face.at(*size)
+    conditions, texture = view.conditions, view.clean
     if colours is not None:
-        stuck = _area(mask.astype(np.float32), *size)[..., None]
-        printed = colours * conditions.print_gain + 255 * conditions.print_offset
-        layer = np.clip(printed, 0, 255).astype(np.float32) * mask[..., None]
-        texture = texture * (1 - stuck)
-        texture[..., :3] += _area(layer, *size)
-        texture[..., 3:] += 255 * stuck
+        gain = np.diag(conditions.print_gain)
+        printed = cv2.transform(colours, np.column_stack([gain, 255 * conditions.print_offset]))
+        layer = cv2.bitwise_and(printed, printed, mask=view.mask)
+        layer = _area(layer, texture.shape[1], texture.shape[0])
+        texture = cv2.add(view.covered, cv2.cvtColor(layer, cv2.COLOR_RGB2RGBA) * _NO_ALPHA)
     warped = cv2.warpPerspective(
-        np.rint(texture).astype(np.uint8),
-        _UNHALF @ view.to_region_from_texture @ _HALF,
+        texture,
+        _UNHALF @ view.from_texture @ _HALF,
         (view.region.width_px, view.region.height_px),
         flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=(0, 0, 0, 0),
     )
-    alpha = cv2.merge([255 - warped[..., 3]] * 3)
-    scene_light = cv2.add(
-        np.ascontiguousarray(warped[..., :3]), cv2.multiply(view.behind, alpha, scale=1 / 255)
-    )
-    return _expose(_blur(scene_light, conditions), conditions)
+    clear = cv2.bitwise_not(cv2.extractChannel(warped, 3))
+    behind = cv2.multiply(view.behind, cv2.merge([clear, clear, clear]), scale=1 / 255)
+    lit = cv2.add(cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB), behind)
+    return _expose(_blur(lit, conditions), conditions)
 
 
 def _blur(image: Picture, conditions: Conditions) -> Picture:
@@ -239,23 +269,25 @@ def _expose(image: Picture, conditions: Conditions) -> Picture:
     pixels = image.astype(np.float32)
     light = _light(*image.shape[:2], conditions)
     if light is not None:
-        pixels *= light[..., None]
+        pixels = cv2.multiply(pixels, cv2.merge([light, light, light]))
     pixels = cv2.transform(pixels, np.column_stack([matrix, np.full(3, bias)]))
     if conditions.noise_sd > 0:
         noise = _noise(*image.shape[:2], conditions.noise_key)
-        pixels = cv2.scaleAdd(np.ascontiguousarray(noise), 255 * conditions.noise_sd, pixels)
-    exposed = np.rint(pixels.clip(0, 255)).astype(np.uint8)
+        pixels = cv2.scaleAdd(noise, 255 * conditions.noise_sd, pixels)
+    # convertScaleAbs takes absolute values, so what is below black is cut first.
+    exposed = cv2.convertScaleAbs(cv2.max(pixels, 0.0))
     if conditions.jpeg_quality is None:
         return exposed
     quality = [cv2.IMWRITE_JPEG_QUALITY, conditions.jpeg_quality]
-    _, coded = cv2.imencode(".jpg", exposed[..., ::-1], quality)
-    return np.ascontiguousarray(cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1])
+    _, coded = cv2.imencode(".jpg", cv2.cvtColor(exposed, cv2.COLOR_RGB2BGR), quality)
+    return cv2.cvtColor(cv2.imdecode(coded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
 def cut_crop(image: Picture, box: Array) -> Picture:
     """The pixels of ``box`` (xyxy, edges rounded to whole pixels, at least 2 x 2, inside)."""
     height, width = image.shape[:2]
-    x1, y1 = (int(np.clip(round(v), 0, limit - 2)) for v, limit in zip(box[:2], (width, height), strict=True))
-    x2 = int(np.clip(round(box[2]), x1 + 2, width))
-    y2 = int(np.clip(round(box[3]), y1 + 2, height))
+    x1 = min(max(round(box[0]), 0), width - 2)
+    y1 = min(max(round(box[1]), 0), height - 2)
+    x2 = min(max(round(box[2]), x1 + 2), width)
+    y2 = min(max(round(box[3]), y1 + 2), height)
     return image[y1:y2, x1:x2]

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import jinja2
@@ -113,7 +114,8 @@ def _context(run: Path, artwork: Artwork, face: npt.NDArray[np.uint8] | None) ->
     history = read_history(run / "history.jsonl")
     scene = (manifest.get("scene") or {}).get("name", "stop_sign")
     victims = manifest.get("victims") or [{"name": name} for name in artwork.victims]
-    named = "".join(f" --victim {victim.get('name', 'NAME')}" for victim in victims[:1])
+    named = "".join(f" --victim {quote(str(v.get('name', 'NAME')))}" for v in victims[:1])
+    folder = quote(str(run))
     return {
         "run_name": run.resolve().name,
         "artwork": artwork,
@@ -135,10 +137,10 @@ def _context(run: Path, artwork: Artwork, face: npt.NDArray[np.uint8] | None) ->
         "history": _markup(history_plot(history, "Loss and success over the optimiser's steps")),
         "has_pdf": (run / "print.pdf").exists(),
         "commands": {
-            "grid": f"physadv evaluate grid {run} --scene {scene}{named}",
-            "photos": f"physadv evaluate photos {run} FOLDER --scene {scene}{named}",
-            "print": f"physadv print {run}",
-            "report": f"physadv report {run}",
+            "grid": f"physadv evaluate grid {folder} --scene {quote(scene)}{named}",
+            "photos": f"physadv evaluate photos {folder} FOLDER --scene {quote(scene)}{named}",
+            "print": f"physadv print {folder}",
+            "report": f"physadv report {folder}",
         },
         "attacked": describe.attacked_rows(manifest),
         "view_rows": describe.view_rows(manifest),
