@@ -29,8 +29,8 @@ from physadv.types import RunManifest
 from physadv.victim.protocol import ClassifierVictim
 
 FIND, FIT = "find", "fit"
-_FIND_SHARE = 0.35  # of the steps
-_FIND_WEIGHTS = Weights(nps=0.0, tv=0.0, perceptibility=2.0, perceptibility_norm=1)
+_FIND_SHARE = 0.3  # of the steps
+_FIND_WEIGHTS = Weights(nps=0.0, tv=0.0, perceptibility=20.0, perceptibility_norm=1)
 _MIN_STICKER_TEXELS = 16
 
 

@@ -33,7 +33,7 @@ class Settings:
     artwork as it would be printed is tried on ``held_out_views`` fixed views; the best is kept.
     """
 
-    steps: int = 800
+    steps: int = 400
     views: int = 64
     size_px: int = 64
     seed: int = 0

@@ -52,6 +52,13 @@ class Strip:
     columns: tuple[tuple[float, float], ...]
     rows: tuple[tuple[str, tuple[View | None, ...]], ...]
 
+    @property
+    def ratio(self) -> float:
+        """Width over height of the first frame; all are shown in that shape."""
+        frames = (view.frame for _, views in self.rows for view in views if view is not None)
+        first = next((frame for frame in frames if frame is not None), None)
+        return 1.0 if first is None else round(first.width_px / first.height_px, 4)
+
 
 @dataclass(frozen=True)
 class Photo:
@@ -113,7 +120,9 @@ def sign_picture(artwork: Artwork, face: Array) -> Picture:
 
 
 def view_strip(folder: Path, columns: int = 5) -> Strip | None:
-    """The sign at up to ``columns`` distances, spread from nearest to farthest, most frontal first.
+    """The sign at up to ``columns`` distances from near to far, then at the steepest angle.
+
+    Of a distance the most frontal view is taken.
 
     Args:
         folder: ``views/`` of a run, with ``views.json``.
@@ -142,6 +151,10 @@ def view_strip(folder: Path, columns: int = 5) -> Strip | None:
     near_to_far = sorted(places)
     steps = np.linspace(0, len(near_to_far) - 1, min(columns, len(near_to_far)))
     chosen = [(near_to_far[round(i)], places[near_to_far[round(i)]]) for i in steps]
+    seen = {(float(entry["distance_m"]), float(entry["yaw_deg"])) for entry in own}
+    steepest = max(seen, key=lambda place: (abs(place[1]), -place[0], place[1]))
+    if steepest not in chosen:
+        chosen.append(steepest)
     rows = []
     for treatment in TREATMENTS:
         views = [_view(folder, own, treatment, distance, yaw) for distance, yaw in chosen]

@@ -67,8 +67,10 @@ def plural(count: int, noun: str) -> str:
 
 
 def bare(limits: Interval) -> str:
-    """``97.4–98.5``, in per cent."""
-    return f"{_tenths(limits.low)}{DASH}{_tenths(limits.high)}"
+    """``97.4–98.5``, in per cent; 0 and 100 without a decimal are exact."""
+    ends = (limits.low, limits.high)
+    shown = (f"{x * 100:.0f}" if x in (0.0, 1.0) else f"{x * 100:.1f}" for x in ends)
+    return DASH.join(shown)
 
 
 def _tenths(share: float) -> str:

@@ -23,7 +23,7 @@ class GtsrbCnn(nn.Module):
     """Two-stage multi-scale CNN on 32x32 pixels: both stages' features feed the classifier.
 
     The line of RP2's GTSRB-CNN, with batch normalisation and two convolutions a stage. A learned
-    1x1 colour transform comes first, as in Yadav's network. 0.52 M parameters, 39 M
+    1x1 colour transform comes first, as in Yadav's network. 0.52 M parameters, 40 M
     multiply-adds an image.
 
     References:
@@ -77,7 +77,7 @@ class _Block(nn.Module):
 
 
 class GtsrbResnet(nn.Module):
-    """Compact residual network on 48x48 pixels; 0.70 M parameters, 53 M multiply-adds an image.
+    """Compact residual network on 48x48 pixels; 0.68 M parameters, 50 M multiply-adds an image.
 
     References:
         He et al., Deep Residual Learning for Image Recognition, CVPR 2016.

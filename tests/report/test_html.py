@@ -144,18 +144,19 @@ def test_photographs(full_run):
     assert source.count('alt="sign_') == 24
 
 
-def test_five_distances_frontal_first(full_run):
+def test_five_distances_and_one_angle(full_run):
     strip = view_strip(full_run / "views")
-    assert strip.columns == ((1.0, 0.0), (3.0, 0.0), (4.0, 0.0), (5.0, 0.0), (7.0, 0.0))
+    assert strip.columns[:5] == ((1.0, 0.0), (3.0, 0.0), (4.0, 0.0), (5.0, 0.0), (7.0, 0.0))
+    assert strip.columns[5:] == ((1.0, 30.0),)
     assert [name for name, _ in strip.rows] == ["clean", "noise", "adversarial"]
     assert [view.score for view in strip.rows[2][1]] == pytest.approx(
-        [0.51, 0.53, 0.54, 0.55, 0.57]
+        [0.51, 0.53, 0.54, 0.55, 0.57, 0.51]
     )
     view = strip.rows[0][1][0]
     assert (view.frame.width_px, view.frame.height_px) == (400, 300)
     assert (view.crop.width_px, view.crop.height_px) == (32, 32)
     page, _ = report(full_run)
-    assert sum(name == "class" and value == "frame" for _, name, value in page.attributes) == 15
+    assert sum(name == "class" and value == "frame" for _, name, value in page.attributes) == 18
 
 
 @pytest.mark.parametrize("state", ["full", "bare"])

@@ -1,0 +1,132 @@
+"""Sticking artwork onto a sign in a photograph: its place, its light, its resolution."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from physadv.evaluate.octagon import face_to_photo, red_mask
+
+Picture = npt.NDArray[np.uint8]
+Array = npt.NDArray[np.float64]
+
+_OVERSAMPLE = 3
+_MIN_PIXELS = 30
+
+
+@dataclass(frozen=True)
+class Lighting:
+    """How the photograph renders the face's colours: v -> gain(x, y) * v + offset, per channel.
+
+    ``gain`` [3] and ``offset`` [3] on values in 0..255; ``slope`` [2] is the relative change of
+    light per pixel along x and y around ``centre``.
+    """
+
+    gain: Array
+    offset: Array
+    slope: Array
+    centre: Array
+
+    def apply(self, colours: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Relight [h,w,3] colours that lie at their own pixel positions."""
+        height, width = colours.shape[:2]
+        x = np.arange(width)[None, :] + 0.5 - self.centre[0]
+        y = np.arange(height)[:, None] + 0.5 - self.centre[1]
+        field = np.clip(1 + self.slope[0] * x + self.slope[1] * y, 0.3, 3.0)
+        lit = colours * self.gain * field[..., None] + self.offset
+        return lit.astype(np.float32)
+
+
+def match_lighting(photo: Picture, corners: Array, face: Picture) -> Lighting | None:
+    """Fit the light on a sign from the two colours that its face is known to have.
+
+    Inside the octagon the photograph's red pixels and its bright, unsaturated ones (legend and
+    border) are told apart; their medians against the face's own red and white give gain and
+    offset of each channel, and a plane through the red pixels' brightness gives the slope.
+
+    Args:
+        photo: [H,W,3] uint8 RGB.
+        corners: [8,2] or [4,2] corners (see ``octagon.face_to_photo``).
+        face: [S,S,4] uint8 RGBA of the drawn face.
+
+    Returns:
+        The lighting, or None if too few pixels of either colour are there.
+    """
+    inside = _warp_face(face[..., 3], corners, photo.shape) > 250
+    is_red = red_mask(photo) & inside
+    value = photo.astype(np.float64)
+    spread = value.max(axis=-1) - value.min(axis=-1)
+    drawn = _warp_face(face[..., :3], corners, photo.shape)
+    is_white = inside & ~red_mask(photo) & (drawn.min(axis=-1) > 180)
+    is_red &= drawn.min(axis=-1) < 90
+    if is_red.sum() < _MIN_PIXELS or is_white.sum() < _MIN_PIXELS:
+        return None
+    # The drawn legend is not the photograph's letter for letter: keep its less coloured half.
+    is_white &= spread <= np.median(spread[is_white])
+    red, white = (np.median(value[part], axis=0) for part in (is_red, is_white))
+    solid = face[..., 3] == 255
+    red_face = solid & (face[..., :3].min(axis=-1) < 90)
+    white_face = solid & (face[..., :3].min(axis=-1) > 200)
+    known_red = np.median(face[red_face][:, :3], axis=0)
+    known_white = np.median(face[white_face][:, :3], axis=0)
+    gain = (white - red) / (known_white - known_red)
+    # Where red and white are close in a channel the difference says little: use the ratio.
+    gain = np.where(known_white - known_red > 90, gain, white / known_white)
+    gain = gain.clip(0.05, 3.0)
+    offset = white - gain * known_white
+    rows, columns = np.nonzero(is_red)
+    centre = np.array([columns.mean() + 0.5, rows.mean() + 0.5])
+    brightness = value[is_red].mean(axis=1) / value[is_red].mean()
+    plane = np.column_stack(
+        [np.ones(len(rows)), columns + 0.5 - centre[0], rows + 0.5 - centre[1]]
+    )
+    slope = np.linalg.lstsq(plane, brightness, rcond=None)[0][1:]
+    return Lighting(gain, offset, slope, centre)
+
+
+def _warp_face(texture: Picture, corners: Array, shape: tuple[int, ...], by: int = 1) -> Picture:
+    """Texture over the face's square, warped onto a photograph enlarged ``by`` times."""
+    height, width = texture.shape[:2]
+    to_unit = np.diag([1 / width, 1 / height, 1.0])
+    half = np.array([[1.0, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+    matrix = np.diag([by, by, 1.0]) @ face_to_photo(corners) @ to_unit
+    return cv2.warpPerspective(
+        texture,
+        np.linalg.inv(half) @ matrix @ half,
+        (shape[1] * by, shape[0] * by),
+        flags=cv2.INTER_LINEAR,
+    )
+
+
+def stick(
+    photo: Picture,
+    corners: Array,
+    colours: Picture,
+    mask: npt.NDArray[np.bool_],
+    lighting: Lighting,
+) -> Picture:
+    """Composite a print onto the sign.
+
+    The print is warped at ``_OVERSAMPLE`` times the photograph's resolution and averaged down,
+    so that it is filtered by area; its colours take the light of the sign.
+
+    Args:
+        photo: [H,W,3] uint8 RGB.
+        corners: Corners of the sign.
+        colours: [T,T,3] uint8 RGB of the print over the face's square.
+        mask: [T,T] True where it is stuck.
+        lighting: From ``match_lighting``.
+
+    Returns:
+        [H,W,3] uint8 RGB.
+    """
+    layer = np.dstack([colours * mask[..., None], mask.astype(np.uint8) * 255])
+    factor = max(1, round(600 / len(mask)))
+    layer = layer.repeat(factor, 0).repeat(factor, 1)
+    warped = _warp_face(layer, corners, photo.shape, _OVERSAMPLE).astype(np.float32)
+    small = cv2.resize(warped, (photo.shape[1], photo.shape[0]), interpolation=cv2.INTER_AREA)
+    alpha = small[..., 3:] / 255
+    pure = small[..., :3] / np.maximum(alpha, 1e-3)
+    mixed = photo * (1 - alpha) + lighting.apply(pure) * alpha
+    return np.rint(mixed.clip(0, 255)).astype(np.uint8)
