@@ -49,7 +49,9 @@ def step(problem: Problem, settings: Settings, raw: Tensor, adam: torch.optim.Ad
     """Sample, render, ask, update: what the optimiser does once."""
     views = views_of(problem, settings, n)
     adam.zero_grad(set_to_none=True)
-    estimate(problem, problem.parameterization.colours(raw), views, settings).terms.total().backward()
+    estimate(
+        problem, problem.parameterization.colours(raw), views, settings
+    ).terms.total().backward()
     adam.step()
     problem.parameterization.project_(raw)
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -38,7 +39,7 @@ class ProgressLine:
     def optimiser(self) -> OptimiserProgress:
         """A callback for ``generate``."""
 
-        def report(stage: str, step: int, steps: int, figures: dict[str, float]) -> None:
+        def report(stage: str, step: int, steps: int, figures: dict[str, Any]) -> None:
             note = f"fooled {figures['success']:.0%}, loss {figures['loss']:.2f}"
             self.update(_STAGES.get(stage, stage), step, steps, note)
 

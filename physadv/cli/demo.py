@@ -9,11 +9,10 @@ import typer
 
 from physadv.artwork.files import load_artwork
 from physadv.cli.console import out, progress_line
-from physadv.cli.evaluate import TRIALS
 from physadv.cli.options import Device
 from physadv.data.environment import choose_device
 from physadv.evaluate.grid import evaluate_grid
-from physadv.evaluate.trials import load_trials, save_trials
+from physadv.evaluate.trials import TRIALS_NAME, load_trials, save_trials
 from physadv.export.pdf import write_pdf
 from physadv.optimize.generate import Recipe, generate
 from physadv.optimize.problem import Settings
@@ -67,13 +66,17 @@ def demo(
             progress=lambda done, total: line.update("judge", done, total),
             views_folder=run / "views",
         )
-    save_trials(run / TRIALS, trials)
-    write_report(run)
+    save_trials(run / TRIALS_NAME, trials)
+    write_report(run, face=scene_face(scene, 512))
     for text in headline(run):
         out.print(text)
 
 
 def headline(run: Path) -> list[str]:
     """Three lines: what was found, against what control, and where to look."""
-    summary = summarise(load_trials(run / TRIALS))[0]
-    return [str(summary), "", f"Look at {run / 'report.html'}; print {run / 'print.pdf'} at 100 %."]
+    summary = summarise(load_trials(run / TRIALS_NAME))[0]
+    return [
+        str(summary),
+        "These are simulated views of a drawn sign, not photographs of a print.",
+        f"Look at {run / 'report.html'}; print {run / 'print.pdf'} at 100 %.",
+    ]

@@ -11,13 +11,11 @@ from physadv.cli.options import Backgrounds, Device, RunFolder, Seed, VictimName
 from physadv.data.environment import choose_device
 from physadv.evaluate.grid import evaluate_grid
 from physadv.evaluate.photos import evaluate_photos
-from physadv.evaluate.trials import load_trials, save_trials
+from physadv.evaluate.trials import TRIALS_NAME, load_trials, save_trials
 from physadv.report.summary import summarise, summary_table
 from physadv.scene.catalog import load_grid, load_scene
 from physadv.types import Trial
 from physadv.victim.catalog import load_victim
-
-TRIALS = "trials.parquet"
 
 app = typer.Typer(help="Judge an artwork with controls and intervals.", no_args_is_help=True)
 
@@ -41,7 +39,7 @@ def grid(
     Clean sign, blank card, noise print and artwork are seen on the same draws.
     """
     artwork = load_artwork(run)
-    loaded, cells = load_scene(scene), None
+    loaded = load_scene(scene)
     cells = load_grid(grid_name or loaded.default_grid)
     chosen = choose_device(device)
     victims = [load_victim(name).to(chosen) for name in victim]
@@ -106,9 +104,9 @@ def photos(
 
 
 def _keep(run: Path, trials: list[Trial]) -> None:
-    save_trials(run / TRIALS, trials)
+    save_trials(run / TRIALS_NAME, trials)
 
 
 def _show(run: Path) -> None:
-    out.print(summary_table(summarise(load_trials(run / TRIALS))))
-    out.print(f"Trials are in {run / TRIALS}. For the report: physadv report {run}")
+    out.print(summary_table(summarise(load_trials(run / TRIALS_NAME))))
+    out.print(f"Trials are in {run / TRIALS_NAME}. For the report: physadv report {run}")

@@ -5,21 +5,21 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
+import numpy.typing as npt
 import typer
 
 from physadv.artwork.files import load_artwork
-from physadv.checks import UserError
 from physadv.cli.console import err, out, progress_line
 from physadv.cli.options import Backgrounds, Device, RunFolder, Seed, VictimNames
 from physadv.data.environment import choose_device
-from physadv.data.files import read_json
 from physadv.export.pdf import write_pdf
 from physadv.optimize.generate import Recipe
 from physadv.optimize.generate import generate as generate_artwork
 from physadv.optimize.problem import Settings
 from physadv.report.html import write_report
 from physadv.scene.catalog import load_scene
-from physadv.scene.faces import draw_face
+from physadv.scene.faces import FACES, draw_face
 from physadv.victim.catalog import load_victim
 
 _FACE_PX = 512
@@ -117,20 +117,17 @@ def print_pdf(
         width_mm=width_mm or artwork.width_mm,
         page=page,
         run_name=run.resolve().name,
-        face=carrier_face(artwork.carrier, run),
+        face=carrier_face(artwork.carrier),
     )
     out.print(f"{path}: {summary.pages} pages. Print at 100 %, then measure the 100 mm ruler.")
 
 
 def report(run: RunFolder) -> None:
     """Write RUN/report.html from what the run folder holds; no victim is run."""
-    out.print(str(write_report(run)))
+    face = carrier_face(load_artwork(run).carrier)
+    out.print(str(write_report(run, face=face)))
 
 
-def carrier_face(carrier: str, run: Path) -> object:
-    """The picture of the carrier for the overview drawing, or None for a user's photograph."""
-    try:
-        return draw_face(carrier, _FACE_PX)
-    except UserError:
-        read_json(run / "run.json")
-        return None
+def carrier_face(carrier: str) -> npt.NDArray[np.uint8] | None:
+    """Picture of the carrier for drawings: its drawn face, or None for a user's photograph."""
+    return draw_face(carrier, _FACE_PX) if carrier in FACES else None

@@ -42,8 +42,8 @@ def match_lighting(photo: Picture, corners: Array, face: Picture) -> Lighting | 
     """Fit the light on a sign from the two colours that its face is known to have.
 
     Inside the octagon the photograph's red pixels and its bright, unsaturated ones (legend and
-    border) are told apart; their medians against the face's own red and white give gain and
-    offset of each channel, and a plane through the red pixels' brightness gives the slope.
+    border) are told apart; the median white against the face's own gives each channel's gain, the
+    red's green and blue give haze, and a plane through the red's brightness gives the slope.
 
     Args:
         photo: [H,W,3] uint8 RGB.
@@ -70,17 +70,15 @@ def match_lighting(photo: Picture, corners: Array, face: Picture) -> Lighting | 
     white_face = solid & (face[..., :3].min(axis=-1) > 200)
     known_red = np.median(face[red_face][:, :3], axis=0)
     known_white = np.median(face[white_face][:, :3], axis=0)
-    gain = (white - red) / (known_white - known_red)
-    # Where red and white are close in a channel the difference says little: use the ratio.
-    gain = np.where(known_white - known_red > 90, gain, white / known_white)
-    gain = gain.clip(0.05, 3.0)
-    offset = white - gain * known_white
+    # The white legend gives the light's colour; what the red field has of green and blue beyond
+    # that is haze, the same for all channels.
+    haze = float(np.clip((red - white / known_white * known_red)[1:].min(), 0, 80))
+    gain = (white - haze) / known_white
+    offset = np.full(3, haze)
     rows, columns = np.nonzero(is_red)
     centre = np.array([columns.mean() + 0.5, rows.mean() + 0.5])
     brightness = value[is_red].mean(axis=1) / value[is_red].mean()
-    plane = np.column_stack(
-        [np.ones(len(rows)), columns + 0.5 - centre[0], rows + 0.5 - centre[1]]
-    )
+    plane = np.column_stack([np.ones(len(rows)), columns + 0.5 - centre[0], rows + 0.5 - centre[1]])
     slope = np.linalg.lstsq(plane, brightness, rcond=None)[0][1:]
     return Lighting(gain, offset, slope, centre)
 

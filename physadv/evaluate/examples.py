@@ -19,9 +19,7 @@ from physadv.seeding import generator_for
 from physadv.types import TREATMENTS
 from physadv.units import feet_to_m
 
-PLACES = tuple((round(feet_to_m(feet), 3), 0.0) for feet in (5, 10, 20, 30, 40)) + (
-    (round(feet_to_m(5), 3), 45.0),
-)
+PLACES_FT_DEG = ((5, 0.0), (10, 0.0), (20, 0.0), (30, 0.0), (40, 0.0), (5, 45.0))
 _CONDITIONS = replace(NEUTRAL, defocus_px=0.6, noise_sd=0.01, jpeg_quality=92)
 _FRAME_MARGIN = 0.6
 
@@ -40,7 +38,8 @@ def write_examples(
     illustrate and enter no table.
     """
     entries = []
-    for distance_m, yaw_deg in PLACES:
+    for distance_ft, yaw_deg in PLACES_FT_DEG:
+        distance_m = round(feet_to_m(distance_ft), 3)
         region = region_of(scene, Pose(distance_m, yaw_deg), _FRAME_MARGIN)
         for treatment in TREATMENTS:
             generator = generator_for(0, "examples", str(distance_m), str(yaw_deg))

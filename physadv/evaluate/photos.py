@@ -112,7 +112,7 @@ def _in_boxes(folder: Path, face: str) -> Iterator[_Sign]:
         if corners is None:
             yield _Sign(folder / name, label, None, "no octagon found in its box")
             continue
-        corners = corners + [left, top]
+        corners = corners + np.array([left, top])
         if _iou(bounding_box(corners), np.array([x, y, x + width, y + height])) < _MIN_BOX_IOU:
             yield _Sign(folder / name, label, None, "the octagon found does not fill its box")
             continue

@@ -266,13 +266,14 @@ def _expose(image: Picture, conditions: Conditions) -> Picture:
     saturate = conditions.saturation * np.eye(3) + (1 - conditions.saturation) * _LUMA[None, :]
     matrix = conditions.contrast * saturate * conditions.gain[None, :]
     bias = 255 * (0.5 * (1 - conditions.contrast) + conditions.offset)
+    height, width = image.shape[:2]
     pixels = image.astype(np.float32)
-    light = _light(*image.shape[:2], conditions)
+    light = _light(height, width, conditions)
     if light is not None:
         pixels = cv2.multiply(pixels, cv2.merge([light, light, light]))
     pixels = cv2.transform(pixels, np.column_stack([matrix, np.full(3, bias)]))
     if conditions.noise_sd > 0:
-        noise = _noise(*image.shape[:2], conditions.noise_key)
+        noise = _noise(height, width, conditions.noise_key)
         pixels = cv2.scaleAdd(noise, 255 * conditions.noise_sd, pixels)
     # convertScaleAbs takes absolute values, so what is below black is cut first.
     exposed = cv2.convertScaleAbs(cv2.max(pixels, 0.0))

@@ -1,4 +1,4 @@
-"""State of an interrupted run: everything that the next step depends on, in one safetensors file."""
+"""State of an interrupted run: all that the next step depends on, in one safetensors file."""
 
 from dataclasses import dataclass
 from pathlib import Path

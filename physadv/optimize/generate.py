@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -44,8 +44,8 @@ class Recipe:
     max_area: float = 0.20
     stickers: int = 4
     backgrounds: str = ""
-    settings: Settings = Settings()
-    weights: Weights = Weights()
+    settings: Settings = field(default_factory=Settings)
+    weights: Weights = field(default_factory=Weights)
 
     def options(self) -> dict[str, Any]:
         """Plain values for ``run.json``; two runs with equal options make the same artwork."""
@@ -137,7 +137,7 @@ def generate(
         device,
     )
     mask = _find_mask(problem, recipe, face[..., 3] > 127, folder, progress)
-    problem = _with(problem, mask=_mask_tensor(mask).to(device))
+    problem = replace(problem, mask=_mask_tensor(mask).to(device))
     result = optimise(problem, recipe.settings, stage=FIT, folder=folder, progress=progress)
     artwork = _artwork(problem, recipe, result, mask, area_share(mask, face[..., 3] > 127))
     save_artwork(artwork, folder)
@@ -216,22 +216,18 @@ def _mask_tensor(mask: np.ndarray) -> Tensor:
     return torch.from_numpy(mask.astype(np.float32))[None]
 
 
-def _with(problem: Problem, **changes: Any) -> Problem:
-    return Problem(**{**problem.__dict__, **changes})
-
-
 def _find_mask(
     problem: Problem, recipe: Recipe, face: np.ndarray, folder: Path, progress: Progress | None
 ) -> np.ndarray:
-    """The [T,T] mask: from the layout, or for stickers where an L1-bounded attack puts its weight."""
+    """The [T,T] mask: the layout's, or for stickers where an L1-penalised attack changes most."""
     if recipe.layout != "stickers":
         return load_mask(recipe.layout, face)
     checkpoint = load_checkpoint(folder)
     if checkpoint is not None and checkpoint.stage == FIT:
         return checkpoint.tensors["mask"][0].numpy() > 0.5
     steps = max(1, round(recipe.settings.steps * _FIND_SHARE))
-    settings = Settings(**{**recipe.settings.__dict__, "steps": steps})
-    whole = _with(
+    settings = replace(recipe.settings, steps=steps)
+    whole = replace(
         problem,
         parameterization=FreeRgb(problem.scene.colour_texels),
         weights=_FIND_WEIGHTS,

@@ -5,6 +5,7 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -112,9 +113,7 @@ def optimise(
     return Result(printed, state.best_success, state.raw.detach())
 
 
-def _advance(
-    problem: Problem, settings: Settings, stage: str, state: _State
-) -> dict[str, float | dict[str, float]]:
+def _advance(problem: Problem, settings: Settings, stage: str, state: _State) -> dict[str, Any]:
     """One step of Adam, in place."""
     views = sample_views(
         problem.scene,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,7 +11,7 @@ from physadv.artwork.parameterization import Parameterization
 from physadv.scene.schema import Scene
 from physadv.victim.protocol import ClassifierVictim
 
-Progress = Callable[[str, int, int, dict[str, float]], None]
+Progress = Callable[[str, int, int, dict[str, Any]], None]
 """Called as (stage, step, steps, figures) after logged steps."""
 
 

@@ -57,7 +57,7 @@ def octagon(width: float = 1.0) -> npt.NDArray[np.float64]:
 
 
 def _rounded_octagon(draw: ImageDraw.ImageDraw, size: int, inset: float, radius: float) -> None:
-    """Fill an octagon inset by ``inset`` with corners of ``radius`` (a polygon dilated by discs)."""
+    """Fill an octagon, inset, with round corners: a smaller polygon dilated by discs."""
     centre = size / 2
     shrink = (centre - inset - radius) / centre
     inner = [

@@ -13,8 +13,15 @@ from PIL import Image
 from physadv.imaging.render import render_views, warp_texture
 from physadv.imaging.texture import composite, prefilter
 from physadv.imaging.views import crop_geometry, face_outline_mm, sample_views
-from physadv.scene.pose import Camera, Pose, bounding_box, crop_to_square, plane_to_image, project
-from physadv.scene.pose import texture_to_plane
+from physadv.scene.pose import (
+    Camera,
+    Pose,
+    bounding_box,
+    crop_to_square,
+    plane_to_image,
+    project,
+    texture_to_plane,
+)
 
 SIZE = 64
 

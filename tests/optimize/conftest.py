@@ -1,4 +1,4 @@
-"""Analytic victims: what they read is a linear function of mean colours, so the optimum is known."""
+"""Analytic victims: linear in the mean colours, so that the optimum is known."""
 
 import pytest
 import torch

@@ -112,18 +112,14 @@ def test_resume_after_kill_9_is_bit_identical(tmp_path):
 def test_seeds_differ_and_repeat(scene, colour_victim, short, tmp_path):
     first = generate(scene, [colour_victim], _recipe(short), tmp_path / "a")
     again = generate(scene, [colour_victim], _recipe(short), tmp_path / "b")
-    other = generate(
-        scene, [colour_victim], _recipe(replace(short, seed=1)), tmp_path / "c"
-    )
+    other = generate(scene, [colour_victim], _recipe(replace(short, seed=1)), tmp_path / "c")
     assert first.sha256 == again.sha256 != other.sha256
 
 
 def test_two_victims_are_both_logged_and_both_fooled(still_scene, colour_victim, tmp_path):
     second = replace(colour_victim, name="second")
     settings = Settings(steps=40, views=8, size_px=16, held_out_views=8)
-    artwork = generate(
-        still_scene, [colour_victim, second], _recipe(settings), tmp_path / "run"
-    )
+    artwork = generate(still_scene, [colour_victim, second], _recipe(settings), tmp_path / "run")
     assert artwork.victims == ("colour", "second")
     last = json.loads((tmp_path / "run" / "history.jsonl").read_text().splitlines()[-1])
     assert {"colour", "second"} <= set(last["terms"])
