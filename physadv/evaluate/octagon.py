@@ -12,7 +12,7 @@ Array = npt.NDArray[np.float64]
 
 _MIN_SIDE_PX = 20
 _MAX_MISFIT = 0.03  # rms distance of hull from fitted sides, as a share of the sign's size
-_MIN_FILL = 0.45  # share of the fitted octagon that is red: the legend takes up to a half of it
+_MIN_FILL, _MAX_FILL = 0.45, 0.97  # share of the field that is red; the legend is the rest
 
 
 def red_mask(photo: Picture) -> Mask:
@@ -134,7 +134,7 @@ def _outer_corners(field: Array, mask: npt.NDArray[np.uint8], face: str) -> Arra
         return None
     filled = np.zeros_like(mask)
     cv2.fillConvexPoly(filled, np.rint(field - 0.5).astype(np.int32), 1)
-    if mask[filled > 0].mean() < _MIN_FILL:
+    if not _MIN_FILL <= mask[filled > 0].mean() <= _MAX_FILL:
         return None
     return cv2.perspectiveTransform(octagon()[None], matrix)[0]
 

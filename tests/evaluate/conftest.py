@@ -1,0 +1,47 @@
+"""Artworks and an analytic victim for the judge's tests."""
+
+import numpy as np
+import pytest
+from torch import Tensor, nn
+
+from physadv.artwork.files import Artwork
+from physadv.scene.faces import draw_face
+from physadv.victim.protocol import ClassifierVictim
+
+
+class Dominant(nn.Module):
+    """Logits: mean red, green and blue of the image, times 50."""
+
+    input_px = 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        return 50 * images.mean(dim=(2, 3))
+
+
+@pytest.fixture
+def dominant() -> ClassifierVictim:
+    """Reads "stop" where red dominates, else "green" or "blue"."""
+    return ClassifierVictim("dominant", ("stop", "green", "blue"), "", 0, Dominant())
+
+
+def poster(colour: tuple[int, int, int], **recipe: object) -> Artwork:
+    """An artwork of one colour over the whole face."""
+    alpha = (draw_face("us_r1_1", 256)[..., 3] > 127).astype(np.uint8) * 255
+    rgb = np.broadcast_to(np.array(colour, np.uint8), (256, 256, 3)) * (alpha[..., None] > 0)
+    return Artwork(
+        np.dstack([rgb.astype(np.uint8), alpha]), 762, 762, "us_r1_1", "green", ("x",), dict(recipe)
+    )
+
+
+@pytest.fixture
+def green_poster() -> Artwork:
+    return poster((10, 200, 10), palette="rgb")
+
+
+@pytest.fixture
+def checker() -> Artwork:
+    """Random 12 mm texels over the whole face."""
+    generator = np.random.default_rng(0)
+    colours = generator.integers(0, 256, (64, 64, 3), np.uint8).repeat(4, 0).repeat(4, 1)
+    alpha = (draw_face("us_r1_1", 256)[..., 3] > 127).astype(np.uint8) * 255
+    return Artwork(np.dstack([colours, alpha]), 762, 762, "us_r1_1", "green", ("x",))
