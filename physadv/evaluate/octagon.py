@@ -12,6 +12,7 @@ Array = npt.NDArray[np.float64]
 
 _MIN_SIDE_PX = 20
 _MAX_MISFIT = 0.03  # rms distance of hull from fitted sides, as a share of the sign's size
+_LEGEND_CONTRAST = 1.15  # the legend is at least so much brighter than the red
 _MIN_FILL, _MAX_FILL = 0.45, 0.97  # share of the field that is red; the legend is the rest
 
 
@@ -59,7 +60,7 @@ def find_octagon(photo: Picture, face: str = "us_r1_1") -> Array | None:
     if corners is None or _misfit(points, corners) > _MAX_MISFIT * size:
         return None
     corners = _in_order(corners)
-    return _outer_corners(corners, mask, face)
+    return _outer_corners(corners, mask, photo, face)
 
 
 def _densify(polygon: Array, step: float) -> Array:
@@ -125,8 +126,10 @@ def _in_order(corners: Array) -> Array:
     return np.roll(ordered, best, axis=0)
 
 
-def _outer_corners(field: Array, mask: npt.NDArray[np.uint8], face: str) -> Array | None:
-    """The face's outer corners from those of its red field."""
+def _outer_corners(
+    field: Array, mask: npt.NDArray[np.uint8], photo: Picture, face: str
+) -> Array | None:
+    """The face's outer corners from those of its red field, if there is a legend in it."""
     inset = FACES[face].border
     inner = 0.5 + (octagon() - 0.5) * (1 - 2 * inset)
     matrix, _ = cv2.findHomography(inner, field)
@@ -135,6 +138,11 @@ def _outer_corners(field: Array, mask: npt.NDArray[np.uint8], face: str) -> Arra
     filled = np.zeros_like(mask)
     cv2.fillConvexPoly(filled, np.rint(field - 0.5).astype(np.int32), 1)
     if not _MIN_FILL <= mask[filled > 0].mean() <= _MAX_FILL:
+        return None
+    inside, red = cv2.erode(filled, np.ones((5, 5))) > 0, mask > 0
+    grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)
+    legend, ground = grey[inside & ~red], grey[inside & red]
+    if not len(legend) or np.median(legend) < _LEGEND_CONTRAST * np.median(ground):
         return None
     return cv2.perspectiveTransform(octagon()[None], matrix)[0]
 

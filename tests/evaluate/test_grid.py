@@ -110,7 +110,7 @@ def test_wrong_input(scene, small_grid, green_poster, dominant):
     def grid_of(**cell):
         return Grid.model_validate({**small_grid.model_dump(), "cells": [cell]})
 
-    with pytest.raises(UserError, match="cell 0.3 m, 0 deg: the sign .* does not fit"):
+    with pytest.raises(UserError, match=r"cell 0\.3 m, 0 deg: the sign .* does not fit"):
         evaluate_grid(green_poster, scene, grid_of(distance_m=0.3), dominant, draws=1)
     with pytest.raises(UserError, match="behind the camera"):
         evaluate_grid(green_poster, scene, grid_of(distance_m=0.3, yaw_deg=84), dominant, draws=1)
