@@ -26,7 +26,13 @@ def grid(
     victim: VictimNames,
     scene: Annotated[str, typer.Option(help="Scene by name or file.")] = "stop_sign",
     grid_name: Annotated[
-        str, typer.Option("--grid", metavar="GRID", help="Grid by name or file [the scene's].")
+        str,
+        typer.Option(
+            "--grid",
+            metavar="GRID",
+            help="Grid by name or file (default: the scene's).",
+            show_default=False,
+        ),
     ] = "",
     draws: Annotated[int, typer.Option(help="Draws in each cell.", min=1)] = 200,
     seed: Seed = 0,
@@ -67,7 +73,7 @@ def grid(
 @app.command("photos")
 def photos(
     run: RunFolder,
-    folder: Annotated[Path, typer.Argument(help="Folder of photographs of real signs.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Photographs of real signs.")],
     victim: VictimNames,
     scene: Annotated[str, typer.Option(help="Scene by name or file.")] = "stop_sign",
     corners: Annotated[

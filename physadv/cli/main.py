@@ -32,7 +32,7 @@ app.command()(doctor)
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 failed, 2 wrong usage."""
     try:
-        app()
+        app(prog_name="physadv")
     except UserError as error:
         err.print(f"[bold red]error:[/] {_escaped(error.asked)}")
         err.print(f"  found: {_escaped(error.got)}")

@@ -26,10 +26,13 @@ _FACE_PX = 512
 
 
 def generate(
-    scene: Annotated[str, typer.Argument(help="Scene by name or path of a scene file.")],
+    scene: Annotated[str, typer.Argument(metavar="SCENE", help="Scene by name or file.")],
     victim: VictimNames,
     target: Annotated[
-        str, typer.Option(metavar="CLASS", help="Class to be read as; the scene's by default.")
+        str,
+        typer.Option(
+            metavar="CLASS", help="Class to be read as (default: the scene's).", show_default=False
+        ),
     ] = "",
     layout: Annotated[
         str,
@@ -52,7 +55,7 @@ def generate(
     seed: Seed = 0,
     run: Annotated[
         Path | None,
-        typer.Option("--out", metavar="RUN", help="Run folder [runs/SCENE-LAYOUT-SEED]."),
+        typer.Option("--out", metavar="RUN", help="Run folder (default: runs/SCENE-LAYOUT-SEED)."),
     ] = None,
     resume: Annotated[bool, typer.Option(help="Continue the run in --out.")] = False,
     backgrounds: Backgrounds = None,
@@ -101,11 +104,17 @@ def generate(
 def print_pdf(
     run: RunFolder,
     width_mm: Annotated[
-        float, typer.Option(help="Printed width of the sign's face in mm [the scene's].", min=0)
+        float,
+        typer.Option(
+            help="Printed width of the sign's face in mm (default: the real size).",
+            min=0,
+            show_default=False,
+        ),
     ] = 0.0,
     page: Annotated[str, typer.Option(help="a4, a3, letter or tabloid.")] = "a4",
     file: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE.pdf", help="Output [RUN/print.pdf].")
+        Path | None,
+        typer.Option("--out", metavar="FILE.pdf", help="Output (default: RUN/print.pdf)."),
     ] = None,
 ) -> None:
     """Write a PDF that prints the artwork at exact size, in tiles or as cut-outs."""

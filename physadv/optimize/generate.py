@@ -117,6 +117,14 @@ def generate(
     opponents = opponents_of(scene, victims, recipe.target)
     parameterization = _parameterization(scene, recipe)
     face = scene_face(scene, scene.mask_texels)
+    on_face = face[..., 3] > 127
+    # All that can be wrong with the request is found before the run folder is touched.
+    mask = None if recipe.layout == "stickers" else load_mask(recipe.layout, on_face)
+    backgrounds = background_pool(
+        recipe.settings.seed,
+        recipe.settings.size_px,
+        Path(recipe.backgrounds) if recipe.backgrounds else None,
+    )
     manifest = _manifest(scene, victims, recipe, command)
     folder = open_run(out, manifest, resume=resume)
     if resume and (folder / JSON_NAME).exists():
@@ -126,20 +134,17 @@ def generate(
         scene,
         opponents,
         torch.from_numpy(face.copy()).permute(2, 0, 1).float().div(255).to(device),
-        _mask_tensor(face[..., 3] > 127).to(device),
+        _mask_tensor(on_face).to(device),
         parameterization,
-        background_pool(
-            recipe.settings.seed,
-            recipe.settings.size_px,
-            Path(recipe.backgrounds) if recipe.backgrounds else None,
-        ).to(device),
+        backgrounds.to(device),
         recipe.weights,
         device,
     )
-    mask = _find_mask(problem, recipe, face[..., 3] > 127, folder, progress)
+    if mask is None:
+        mask = _find_stickers(problem, recipe, on_face, folder, progress)
     problem = replace(problem, mask=_mask_tensor(mask).to(device))
     result = optimise(problem, recipe.settings, stage=FIT, folder=folder, progress=progress)
-    artwork = _artwork(problem, recipe, result, mask, area_share(mask, face[..., 3] > 127))
+    artwork = _artwork(problem, recipe, result, mask, area_share(mask, on_face))
     save_artwork(artwork, folder)
     elapsed = round(time.monotonic() - started, 1)
     recorded = read_json(folder / "run.json")
@@ -216,12 +221,14 @@ def _mask_tensor(mask: np.ndarray) -> Tensor:
     return torch.from_numpy(mask.astype(np.float32))[None]
 
 
-def _find_mask(
+def _find_stickers(
     problem: Problem, recipe: Recipe, face: np.ndarray, folder: Path, progress: Progress | None
 ) -> np.ndarray:
-    """The [T,T] mask: the layout's, or for stickers where an L1-penalised attack changes most."""
-    if recipe.layout != "stickers":
-        return load_mask(recipe.layout, face)
+    """[T,T] mask of rectangles where an L1-penalised attack on the whole face changes most.
+
+    References:
+        Eykholt et al. 2018 (RP2), section 3.2.
+    """
     checkpoint = load_checkpoint(folder)
     if checkpoint is not None and checkpoint.stage == FIT:
         return checkpoint.tensors["mask"][0].numpy() > 0.5

@@ -1,0 +1,165 @@
+"""The commands as a user types them: what they print, their exit codes, their files."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import save_file
+
+from physadv.cli.main import app, main
+from physadv.scene.catalog import scenes_folder
+
+FAST = ["--steps", "2", "--device", "cpu", "--layout", "poster"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder made by the real command, judged on a grid of two cells."""
+    folder = tmp_path_factory.mktemp("cli")
+    assert (
+        call("generate", "stop_sign", "--victim", "gtsrb-cnn", *FAST, "--out", folder / "run") == 0
+    )
+    grid = yaml.safe_load((scenes_folder() / "grids" / "rp2_lab.yaml").read_text())
+    (folder / "grid.yaml").write_text(yaml.safe_dump({**grid, "cells": grid["cells"][8:10]}))
+    judge = ["--grid", folder / "grid.yaml", "--victim", "gtsrb-cnn", "--draws", "2"]
+    assert call("evaluate", "grid", folder / "run", *judge) == 0
+    return folder / "run"
+
+
+def call(*words: object) -> int:
+    """Exit code of a command run in this process."""
+    before = sys.argv
+    sys.argv = ["physadv", *map(str, words)]
+    try:
+        main()
+    except SystemExit as exit_:
+        return int(exit_.code or 0)
+    finally:
+        sys.argv = before
+    return 0
+
+
+def test_every_command_has_help(capsys):
+    names = {command.name or command.callback.__name__ for command in app.registered_commands}
+    assert names == {"demo", "generate", "print", "report", "victims", "scenes", "doctor"}
+    words_of = [[name] for name in sorted(names)]
+    for words in [*words_of, ["evaluate", "grid"], ["evaluate", "photos"]]:
+        assert call(*words, "--help") == 0
+        assert "Usage: physadv " + " ".join(words) in capsys.readouterr().out
+
+
+def test_the_run_folder_is_complete(run, capsys):
+    assert call("print", run, "--width-mm", "300", "--page", "a3") == 0
+    assert call("report", run) == 0
+    names = {path.name for path in run.iterdir()}
+    assert {"run.json", "artwork.png", "artwork.json", "history.jsonl"} <= names
+    assert {
+        "checkpoint.safetensors",
+        "trials.parquet",
+        "print.pdf",
+        "report.html",
+        "views",
+    } <= names
+    assert not [name for name in names if ".tmp" in name]
+
+
+def test_inventories(capsys):
+    for command, word in (("victims", "gtsrb-resnet"), ("scenes", "rp2_lab"), ("doctor", "kornia")):
+        assert call(command) == 0
+        assert word in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["generate", "stop_sign", "--victim", "gtsrb-cmn"], 2, "Did you mean 'gtsrb-cnn'"),
+        (["generate", "stop_sing", "--victim", "gtsrb-cnn"], 2, "Did you mean 'stop_sign'"),
+        (["generate", "stop_sign", "--victim", "gtsrb-cnn", "--target", "99"], 2, "Speed limit"),
+        (["generate", "stop_sign", "--victim", "gtsrb-cnn", "--layout", "x"], 2, "graffiti"),
+        (
+            ["generate", "stop_sign", "--victim", "gtsrb-cnn", "--layout", "x.svg"],
+            1,
+            "no such file",
+        ),
+        (["generate", "stop_sign", "--victim", "gtsrb-cnn", "--palette", "99"], 1, "[2, 32]"),
+        (["generate", "stop_sign", "--victim", "gtsrb-cnn", "--max-area", "2"], 1, "(0, 1]"),
+        (["generate", "stop_sign", "--victim", "gtsrb-cnn", "--device", "tpu"], 2, "cpu"),
+        (["generate", "stop_sign", "--victim", "no_module:make"], 2, "no_module"),
+        (["generate", "stop_sign"], 2, "--victim"),
+        (["print", "nowhere"], 1, "no such file"),
+        (["report", "nowhere"], 1, "nowhere"),
+        (["evaluate", "grid", "nowhere", "--victim", "gtsrb-cnn"], 1, "no such file"),
+        (["nonsense"], 2, "nonsense"),
+    ],
+)
+def test_wrong_input_is_one_clear_message(words, code, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert call(*words) == code
+    text = capsys.readouterr().err
+    assert message in " ".join(text.split())
+    assert "Traceback" not in text
+    assert not (tmp_path / "runs").exists()
+
+
+def test_wrong_options_of_a_good_run(run, capsys, tmp_path):
+    assert call("print", run, "--width-mm", "762", "--page", "a9") == 2
+    assert "a4" in capsys.readouterr().err
+    assert call("evaluate", "grid", run, "--grid", "moon", "--victim", "gtsrb-cnn") == 2
+    assert "rp2_lab" in capsys.readouterr().err
+    assert call("evaluate", "photos", run, tmp_path, "--victim", "gtsrb-cnn") == 1
+    assert "no image file" in capsys.readouterr().err
+    again = ["generate", "stop_sign", "--victim", "gtsrb-cnn", *FAST, "--out", run]
+    assert call(*again) == 1
+    assert "already holds another run" in capsys.readouterr().err
+    assert call(*again, "--seed", "5", "--resume") == 1
+    assert "seed" in capsys.readouterr().err
+
+
+def test_your_own_victim(run, capsys, tmp_path, monkeypatch):
+    (tmp_path / "my_models.py").write_text(
+        "import torch\n"
+        "class Net(torch.nn.Module):\n"
+        "    class_names = ('Stop', 'Speed limit (80km/h)', 'other')\n"
+        "    def forward(self, images):\n"
+        "        return images.mean(dim=(2, 3)) * 9\n"
+        "def make():\n"
+        "    return Net()\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    out = tmp_path / "mine"
+    assert call("generate", "stop_sign", "--victim", "my_models:make", *FAST, "--out", out) == 0
+    assert (out / "artwork.png").exists()
+
+
+def test_ctrl_c_prints_how_to_go_on(tmp_path, monkeypatch, capsys):
+    def interrupt(*_args: object, **_kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("physadv.cli.make.generate_artwork", interrupt)
+    words = ["generate", "stop_sign", "--victim", "gtsrb-cnn", "--out", str(tmp_path / "r")]
+    assert call(*words) == 1
+    assert f"--out {tmp_path / 'r'} --resume" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_pickle_is_refused(tmp_path):
+    from physadv.checks import UserError
+    from physadv.victim.gtsrb import GtsrbCnn
+    from physadv.victim.weights import load_weights
+
+    torch.save(GtsrbCnn().state_dict(), tmp_path / "w.pt")
+    with pytest.raises(UserError, match="pickle"):
+        load_weights(GtsrbCnn(), tmp_path / "w.pt")
+    save_file({"x": torch.zeros(2)}, tmp_path / "w.safetensors")
+    with pytest.raises(UserError, match="do not fit"):
+        load_weights(GtsrbCnn(), tmp_path / "w.safetensors")
+
+
+def test_module_runs_as_a_program():
+    done = subprocess.run(
+        [sys.executable, "-m", "physadv.cli.main", "scenes"], capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert "stop_sign" in done.stdout
