@@ -1,22 +1,27 @@
 """Cost of one EOT step over the bare forward and backward pass of the victim, in one run.
 
-    python scripts/bench_eot.py [--threads 2] [--rounds 15]
+    python scripts/bench_eot.py [--threads 2] [--rounds 15] [--yolo]
 
-Both are timed in turn, round by round; the figure is the median of the per-round ratios. The
-YOLOv8n-sized victim at 640 px (random weights) needs the extra ``bench``.
+A step samples, renders, asks the victim, and updates the artwork over 64 views. Both are timed in
+turn, round by round; the figure is the median of the per-round ratios. ``--yolo`` adds a
+YOLOv8n-sized victim at 640 px with random weights (extra ``bench``): signs of 160 px in frames of
+640 px, in parts of 8.
 """
 
 import argparse
+import os
 import resource
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from physadv.artwork.parameterization import FreeRgb
 from physadv.imaging.backgrounds import background_pool
+from physadv.imaging.frames import paste_views
 from physadv.imaging.views import Views, sample_views
 from physadv.optimize.eot import estimate, render_artwork
 from physadv.optimize.problem import Opponent, Problem, Settings, Weights
@@ -24,71 +29,46 @@ from physadv.scene.catalog import load_scene
 from physadv.scene.faces import scene_face
 from physadv.seeding import generator_for
 from physadv.victim.catalog import load_victim
-from physadv.victim.protocol import ClassifierVictim
+
+TARGET = 5
+FRAME_PX, PART = 640, 8
 
 
-class YoloSized(nn.Module):
-    """YOLOv8n with random weights; its head's class scores pooled to one row an image."""
+@dataclass(frozen=True)
+class Bench:
+    """The fixed inputs, the parameters, and their optimiser."""
 
-    input_px = 640
+    problem: Problem
+    settings: Settings
+    raw: Tensor
+    adam: torch.optim.Adam
 
-    def __init__(self) -> None:
-        super().__init__()
-        from ultralytics.nn.tasks import DetectionModel
+    def views(self, n: int, count: int) -> Views:
+        """Views of step ``n``."""
+        return sample_views(
+            self.problem.scene,
+            count,
+            self.settings.size_px,
+            seed=0,
+            keys=("bench", n),
+            pool=len(self.problem.backgrounds),
+        )
 
-        self.model = DetectionModel("yolov8n.yaml", verbose=False)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """[B,80] largest class scores."""
-        output = self.model(images)
-        decoded = output[0] if isinstance(output, tuple) else output
-        return decoded[:, 4:].amax(dim=2)
-
-
-def step(problem: Problem, settings: Settings, raw: Tensor, adam: torch.optim.Adam, n: int) -> None:
-    """Sample, render, ask, update: what the optimiser does once."""
-    views = views_of(problem, settings, n)
-    adam.zero_grad(set_to_none=True)
-    estimate(
-        problem, problem.parameterization.colours(raw), views, settings
-    ).terms.total().backward()
-    adam.step()
-    problem.parameterization.project_(raw)
+    def update(self) -> None:
+        """One step of Adam."""
+        self.adam.step()
+        self.adam.zero_grad(set_to_none=True)
+        self.problem.parameterization.project_(self.raw)
 
 
-def views_of(problem: Problem, settings: Settings, n: int) -> Views:
-    """The views of step ``n``."""
-    return sample_views(
-        problem.scene,
-        settings.views,
-        settings.size_px,
-        seed=0,
-        keys=("bench", n),
-        pool=len(problem.backgrounds),
-    )
-
-
-def bare(victim: ClassifierVictim, images: Tensor, target: int) -> None:
-    """Forward and backward of the victim alone, down to the pixels."""
-    images = images.detach().requires_grad_(True)
-    victim.logits(images)[:, target].sum().backward()
-
-
-def seconds(work: Callable[[], None]) -> float:
-    """Wall time of one call."""
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
-def measure(victim: ClassifierVictim, settings: Settings, rounds: int) -> None:
-    """Print the ratio for one victim."""
+def make_bench(opponents: tuple[Opponent, ...], settings: Settings) -> Bench:
+    """A poster on the stop sign."""
     scene = load_scene("stop_sign")
     side = scene.mask_texels
     face = torch.from_numpy(scene_face(scene, side).copy()).permute(2, 0, 1).float() / 255
     problem = Problem(
         scene,
-        (Opponent(victim, 14, 5),),
+        opponents,
         face,
         (face[3:] > 0.5).float(),
         FreeRgb(scene.colour_texels),
@@ -97,25 +77,87 @@ def measure(victim: ClassifierVictim, settings: Settings, rounds: int) -> None:
         torch.device("cpu"),
     )
     raw = problem.parameterization.initial(generator_for(0, "bench")).requires_grad_(True)
-    adam = torch.optim.Adam([raw], lr=0.03)
-    colours = problem.parameterization.hard(raw)
-    images = render_artwork(problem, colours, views_of(problem, settings, 0)).detach()
-    ratios, whole, alone = [], [], []
-    memory = []
+    return Bench(problem, settings, raw, torch.optim.Adam([raw], lr=0.03))
+
+
+def classifier_step(bench: Bench, n: int) -> None:
+    """What the optimiser does once."""
+    views = bench.views(n, bench.settings.views)
+    colours = bench.problem.parameterization.colours(bench.raw)
+    estimate(bench.problem, colours, views, bench.settings).terms.total().backward()
+    bench.update()
+
+
+def bare(model: Callable[[Tensor], Tensor], images: Tensor) -> None:
+    """Forward and backward of the victim alone, down to the pixels."""
+    images = images.detach().requires_grad_(True)
+    model(images)[:, TARGET].sum().backward()
+
+
+def compare(name: str, rounds: int, step: Callable[[int], None], alone: Callable[[], None]) -> None:
+    """Time both in turn and print the ratio."""
+    ratios, whole, single, memory = [], [], [], []
     for n in range(rounds + 2):
-        first = seconds(lambda n=n: step(problem, settings, raw, adam, n))
-        second = seconds(lambda: bare(victim, images, 5))
+        times = []
+        for work in (lambda n=n: step(n), alone):
+            started = time.perf_counter()
+            work()
+            times.append(time.perf_counter() - started)
         memory.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
         if n >= 2:
-            ratios.append(first / second)
-            whole.append(first)
-            alone.append(second)
+            whole.append(times[0])
+            single.append(times[1])
+            ratios.append(times[0] / times[1])
     print(
-        f"{victim.name}: {settings.views} views of {settings.size_px} px, step "
-        f"{1000 * statistics.median(whole):.0f} ms, bare {1000 * statistics.median(alone):.0f} ms, "
-        f"ratio {statistics.median(ratios):.2f} (min {min(ratios):.2f}, max {max(ratios):.2f}); "
-        f"peak memory {memory[2]:.0f} MiB after 3 steps, {memory[-1]:.0f} MiB after {rounds + 2}"
+        f"{name}: step {1000 * statistics.median(whole):.0f} ms, bare "
+        f"{1000 * statistics.median(single):.0f} ms, ratio {statistics.median(ratios):.2f} "
+        f"(min {min(ratios):.2f}, max {max(ratios):.2f}); peak memory {memory[2]:.0f} MiB after "
+        f"3 steps, {memory[-1]:.0f} MiB after {rounds + 2}",
+        flush=True,
     )
+
+
+def bench_classifier(name: str, rounds: int) -> None:
+    """64 views of 64 px."""
+    settings = Settings()
+    victim = load_victim(name)
+    bench = make_bench((Opponent(victim, 14, TARGET),), settings)
+    colours = bench.problem.parameterization.hard(bench.raw)
+    images = render_artwork(bench.problem, colours, bench.views(0, settings.views)).detach()
+    compare(name, rounds, lambda n: classifier_step(bench, n), lambda: bare(victim.logits, images))
+
+
+def bench_yolo(rounds: int) -> None:
+    """64 frames of 640 px in parts, the sign rendered at 160 px."""
+    os.environ |= {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false"}
+    from ultralytics.nn.tasks import DetectionModel
+
+    model: nn.Module = DetectionModel("yolov8n.yaml", verbose=False).eval().requires_grad_(False)
+
+    def scores(images: Tensor) -> Tensor:
+        output = model(images)
+        decoded = output[0] if isinstance(output, tuple) else output
+        return decoded[:, 4:].amax(dim=2)
+
+    settings = Settings(size_px=160)
+    bench = make_bench((), settings)
+    frames = background_pool(1, FRAME_PX // 4)[:PART]
+    frames = torch.nn.functional.interpolate(frames, FRAME_PX, mode="bilinear", align_corners=False)
+    corners = [(60 * i, 40 * i) for i in range(PART)]
+
+    def step(n: int) -> None:
+        for part in range(settings.views // PART):
+            colours = bench.problem.parameterization.colours(bench.raw)
+            views = bench.views(1000 * n + part, PART)
+            seen = paste_views(frames, render_artwork(bench.problem, colours, views), corners)
+            scores(seen)[:, TARGET].sum().backward()
+        bench.update()
+
+    def alone() -> None:
+        for _ in range(settings.views // PART):
+            bare(scores, frames)
+
+    compare("yolov8n-sized, random weights", rounds, step, alone)
 
 
 def main() -> None:
@@ -127,12 +169,9 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     for name in ("gtsrb-cnn", "gtsrb-resnet"):
-        measure(load_victim(name), Settings(), arguments.rounds)
+        bench_classifier(name, arguments.rounds)
     if arguments.yolo:
-        module = YoloSized()
-        names = tuple(str(index) for index in range(80))
-        victim = ClassifierVictim("yolov8n-sized", names, "", 640, module)
-        measure(victim, Settings(views=8, size_px=640), max(3, arguments.rounds // 4))
+        bench_yolo(max(3, arguments.rounds // 5))
 
 
 if __name__ == "__main__":

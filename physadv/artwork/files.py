@@ -47,8 +47,9 @@ class Artwork:
         return digest.hexdigest()
 
 
-def save_artwork(artwork: Artwork, folder: Path) -> None:
+def save_artwork(artwork: Artwork, folder: Path | str) -> None:
     """Write ``artwork.png`` (RGBA, sRGB-tagged) and ``artwork.json`` into ``folder``."""
+    folder = Path(folder)
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     with atomic_path(folder / PNG_NAME) as temporary:
         Image.fromarray(artwork.rgba).save(temporary, icc_profile=profile)
@@ -66,13 +67,14 @@ def save_artwork(artwork: Artwork, folder: Path) -> None:
     )
 
 
-def load_artwork(folder: Path) -> Artwork:
+def load_artwork(folder: Path | str) -> Artwork:
     """Read the artwork of a run folder.
 
     Raises:
         UserError: If a file is missing or unreadable, a key is missing, or the pixels are not
             those that ``artwork.json`` describes.
     """
+    folder = Path(folder)
     about = read_json(folder / JSON_NAME)
     try:
         with Image.open(folder / PNG_NAME) as image:

@@ -7,7 +7,7 @@ import torch
 
 from physadv.checks import UsageError
 
-_PACKAGES = ("physadv", "torch", "torchvision", "kornia", "opencv-python", "numpy", "polars")
+_PACKAGES = ("physadv", "torch", "kornia", "opencv-python", "numpy", "polars")
 
 
 def versions() -> dict[str, str]:

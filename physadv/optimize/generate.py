@@ -80,7 +80,7 @@ def generate(
     scene: Scene,
     victims: Sequence[ClassifierVictim],
     recipe: Recipe,
-    out: Path,
+    out: Path | str,
     *,
     resume: bool = False,
     device: torch.device | str = "cpu",
@@ -126,7 +126,7 @@ def generate(
         Path(recipe.backgrounds) if recipe.backgrounds else None,
     )
     manifest = _manifest(scene, victims, recipe, command)
-    folder = open_run(out, manifest, resume=resume)
+    folder = open_run(Path(out), manifest, resume=resume)
     if resume and (folder / JSON_NAME).exists():
         return load_artwork(folder)
     started = time.monotonic()
