@@ -16,7 +16,7 @@ from physadv.evaluate.backgrounds import Picture, background_pictures, cut
 from physadv.evaluate.conditions import sample_conditions
 from physadv.evaluate.examples import write_examples
 from physadv.evaluate.judging import Question, ask, jittered_box, trial
-from physadv.evaluate.renderer import FaceTexture, View, cut_crop, paint, region_of
+from physadv.evaluate.renderer import FaceTexture, View, cut_crop, paint, region_of, sign_box
 from physadv.evaluate.treatments import stuck_colours
 from physadv.scene.pose import Pose
 from physadv.scene.schema import Cell, Grid, Scene
@@ -24,7 +24,6 @@ from physadv.seeding import generator_for
 from physadv.types import TREATMENTS, Treatment, Trial
 from physadv.victim.protocol import ClassifierVictim
 
-_MARGIN = 0.16  # a crop jittered by 10 % in centre and size reaches 15 % beyond the box
 _MIN_SIGN_PX = 4.0
 
 
@@ -55,12 +54,15 @@ def draw_pose(grid: Grid, cell: Cell, generator: np.random.Generator) -> Pose:
 def _judge_draw(job: _Job, cell: Cell, draw: int) -> list[Trial]:
     generator = generator_for(job.seed, "judge", job.grid.name, cell.name, draw)
     pose = draw_pose(job.grid, cell, generator)
-    region = region_of(job.scene, pose, _MARGIN)
+    box = sign_box(job.scene, pose)
+    jittered = jittered_box(box, generator)
+    region = region_of(job.scene, pose, also=jittered)
     picture = job.pictures[int(generator.integers(len(job.pictures)))]
     behind = cut(picture, generator, region.width_px, region.height_px)
     conditions = sample_conditions(job.scene.judge, generator)
     view = View.of(job.scene, region, job.face, job.artwork.mask, behind, conditions)
-    boxes = {"exact": region.box, "jittered": jittered_box(region.box, generator)}
+    origin = np.array([region.left, region.top, region.left, region.top])
+    boxes = {"exact": region.box, "jittered": jittered - origin}
     images = {}
     for treatment in job.treatments:
         colours = stuck_colours(treatment, job.artwork, job.scene.colour_texels, generator)
@@ -99,10 +101,9 @@ def check_cells(scene: Scene, grid: Grid) -> None:
     for cell in grid.cells:
         asked = f"grid {grid.name}, cell {cell.name}"
         try:
-            region = region_of(scene, Pose(cell.distance_m, cell.yaw_deg), 0.0)
+            x1, y1, x2, y2 = sign_box(scene, Pose(cell.distance_m, cell.yaw_deg))
         except UserError as error:
             raise UserError(asked, error.got, error.do) from error
-        x1, y1, x2, y2 = region.box + np.tile([region.left, region.top], 2)
         if x1 < 0 or y1 < 0 or x2 > scene.camera.width_px or y2 > scene.camera.height_px:
             raise UserError(
                 asked,

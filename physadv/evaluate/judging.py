@@ -58,7 +58,7 @@ class Question:
 @torch.no_grad()
 def ask(victim: ClassifierVictim, crops: Sequence[Picture]) -> list[Answer]:
     """Classify crops [h,w,3] uint8 RGB of one size; the victim resizes them itself."""
-    batch = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).contiguous()
+    batch = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
     logits = victim.logits(batch.to(victim.device).float().div_(255))
     scores, classes = logits.softmax(dim=1).max(dim=1)
     return [Answer(int(c), float(s)) for c, s in zip(classes, scores, strict=True)]

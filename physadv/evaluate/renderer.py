@@ -27,7 +27,9 @@ from physadv.seeding import generator_for
 FACE_PX = 1024
 _LUMA = np.array([0.299, 0.587, 0.114])
 _NOISE_SIDE = 1400
+_RIM_PX = 5
 _EXACT_TX = 256
+_LIGHT_LATTICE = 64
 # cv2 puts pixel centres at integers, this project at +0.5.
 _HALF = np.array([[1.0, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
 _UNHALF = np.linalg.inv(_HALF)
@@ -61,28 +63,41 @@ def outline_mm(scene: Scene) -> Array:
     return (octagon(width) - width / 2) * [1.0, -1.0]
 
 
-def region_of(scene: Scene, pose: Pose, margin: float) -> Region:
-    """The region around the sign at ``pose``, wider than its box by ``margin`` on each side.
+def sign_box(scene: Scene, pose: Pose) -> Array:
+    """Tight box xyxy [4] of the sign's outline on the sensor, in pixels."""
+    return bounding_box(project(_to_sensor(scene, pose), outline_mm(scene)))
+
+
+def region_of(scene: Scene, pose: Pose, margin: float = 0.0, also: Array | None = None) -> Region:
+    """The region around the sign at ``pose``, with a rim so that blur does not see its edge.
 
     Args:
         scene: Camera and carrier.
         pose: The camera's pose.
         margin: Share of the box's width and height to add on every side.
+        also: Another box xyxy on the sensor that the region must hold.
     """
-    camera = Camera(scene.camera.focal_px, scene.camera.width_px, scene.camera.height_px)
-    to_image = plane_to_image(pose, camera)
-    x1, y1, x2, y2 = bounding_box(project(to_image, outline_mm(scene)))
-    left, right = np.floor(x1 - margin * (x2 - x1)) - 1, np.ceil(x2 + margin * (x2 - x1)) + 1
-    top, bottom = np.floor(y1 - margin * (y2 - y1)) - 1, np.ceil(y2 + margin * (y2 - y1)) + 1
-    shift = np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1]])
+    box = sign_box(scene, pose)
+    size = np.tile(box[2:] - box[:2], 2)
+    wide = box + margin * size * [-1, -1, 1, 1]
+    if also is not None:
+        wide = np.concatenate([np.minimum(wide[:2], also[:2]), np.maximum(wide[2:], also[2:])])
+    low, high = np.floor(wide[:2]) - _RIM_PX, np.ceil(wide[2:]) + _RIM_PX
+    shift = np.array([[1, 0, -low[0]], [0, 1, -low[1]], [0, 0, 1]])
+    width, height = (int(v) for v in high - low)
     return Region(
-        int(left),
-        int(top),
-        int(right - left),
-        int(bottom - top),
-        np.array([x1 - left, y1 - top, x2 - left, y2 - top]),
-        shift @ to_image,
+        int(low[0]),
+        int(low[1]),
+        width,
+        height,
+        box - np.tile(low, 2),
+        shift @ _to_sensor(scene, pose),
     )
+
+
+def _to_sensor(scene: Scene, pose: Pose) -> Array:
+    camera = Camera(scene.camera.focal_px, scene.camera.width_px, scene.camera.height_px)
+    return plane_to_image(pose, camera)
 
 
 class FaceTexture:
@@ -107,12 +122,13 @@ class FaceTexture:
 def _texture_side(length_px: float) -> int:
     """Texels to filter a texture down to where it covers ``length_px`` on the sensor.
 
-    Up to 256 exactly that many: one texel a pixel. Beyond, the next power of two: the artwork's
-    texels are then several pixels wide, and the warp's own interpolation is filter enough.
+    Up to 256 exactly that many: one texel a pixel. Beyond, 512 or 1024, whichever is nearer: the
+    artwork's texels are then several pixels wide, and the warp's own interpolation is filter
+    enough.
     """
     if length_px <= _EXACT_TX:
         return max(2, round(length_px))
-    return min(FACE_PX, 1 << (int(np.ceil(length_px)) - 1).bit_length())
+    return 512 if length_px < 724 else FACE_PX
 
 
 def _area(texture: AnyPicture, width: int, height: int) -> AnyPicture:
@@ -231,9 +247,11 @@ def _light(height: int, width: int, conditions: Conditions) -> npt.NDArray[np.fl
     """[h,w] factors on coded values, or None where the light is even."""
     if conditions.shadow is None and conditions.slope == 0:
         return None
-    y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
-    x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
-    light = np.ones((height, width), np.float32)
+    # Light is smooth: worked out on a coarse lattice and interpolated.
+    rows, columns = min(height, _LIGHT_LATTICE), min(width, _LIGHT_LATTICE)
+    y = np.linspace(-1, 1, rows, dtype=np.float32)[:, None]
+    x = np.linspace(-1, 1, columns, dtype=np.float32)[None, :]
+    light = np.ones((rows, columns), np.float32)
     if conditions.shadow is not None:
         shadow = conditions.shadow
         across = x * np.cos(shadow.angle_rad) + y * np.sin(shadow.angle_rad) - shadow.edge
@@ -242,7 +260,8 @@ def _light(height: int, width: int, conditions: Conditions) -> npt.NDArray[np.fl
     if conditions.slope:
         angle = conditions.slope_angle_rad
         light *= 1 + conditions.slope * (x * np.cos(angle) + y * np.sin(angle))
-    return np.maximum(light, 0.05) ** np.float32(1 / GAMMA)
+    light = np.maximum(light, 0.05) ** np.float32(1 / GAMMA)
+    return cv2.resize(light, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 @lru_cache(maxsize=1)

@@ -4,7 +4,9 @@
 the same images, so treatments and runs can be compared on identical draws.
 """
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +29,8 @@ from physadv.scene.schema import Imaging, Scene
 from physadv.seeding import generator_for
 
 PRINTS_PER_BATCH = 4
-_MIN_BLUR_PX = 0.3
+_MIN_BLUR_PX = 0.45  # what a victim that halves the view cannot see
+_NOISE_VALUES = 1 << 22
 _MAX_JPEG_MINIFICATION = 1.5
 
 Array = npt.NDArray[np.float64]
@@ -141,6 +144,14 @@ def _sample_geometry(
     return crops, distance, yaw
 
 
+@lru_cache(maxsize=2)
+def _noise_sheet(size: int) -> npt.NDArray[np.float32]:
+    """[size] standard normal values that every batch cuts its noise from, at a random place."""
+    values = generator_for(0, "optimiser noise sheet").standard_normal(size, dtype=np.float32)
+    values.setflags(write=False)
+    return values
+
+
 def sample_views(
     scene: Scene,
     count: int,
@@ -184,8 +195,11 @@ def sample_views(
     blurred = np.flatnonzero(sigma > _MIN_BLUR_PX)
     # Averaging 1/zoom sensor pixels into one render pixel divides the noise's sd accordingly.
     noise_sd = ranges.noise_sd.sample(generator, count) * np.sqrt(np.minimum(zoom, 1).prod(axis=1))
-    noise = generator.standard_normal((count, 3, size_px, size_px), dtype=np.float32)
-    noise *= noise_sd[:, None, None, None].astype(np.float32)
+    shape = (count, 3, size_px, size_px)
+    sheet = _noise_sheet(max(_NOISE_VALUES, 2 * math.prod(shape)))
+    start = generator.integers(len(sheet) - math.prod(shape))
+    noise = sheet[start : start + math.prod(shape)].reshape(shape)
+    noise = noise * noise_sd[:, None, None, None].astype(np.float32)
     jpeg = generator.random(count) < ranges.jpeg_share
     # Block artefacts average out where many sensor pixels make one render pixel.
     jpeg &= 1 / zoom.min(axis=1) < _MAX_JPEG_MINIFICATION

@@ -12,7 +12,7 @@ from physadv.artwork.printability import (
     total_variation,
 )
 from physadv.imaging.render import render_views
-from physadv.imaging.texture import composite, prefilter
+from physadv.imaging.texture import composite
 from physadv.imaging.views import Views
 from physadv.objective.classification import targeted_margin
 from physadv.objective.terms import Terms
@@ -29,8 +29,8 @@ class Estimate:
 
 def render_artwork(problem: Problem, colours: Tensor, views: Views) -> Tensor:
     """[B,3,s,s] what the victims see of ``colours`` [3,C,C] under ``views``."""
-    texture = composite(problem.face, colours, problem.mask, views.print_gain, views.print_offset)
-    return render_views(prefilter(texture, views.size_px), views, problem.backgrounds)
+    texture = composite(problem.sheet, colours, views.print_gain, views.print_offset, views.size_px)
+    return render_views(texture, views, problem.backgrounds)
 
 
 def estimate(problem: Problem, colours: Tensor, views: Views, settings: Settings) -> Estimate:

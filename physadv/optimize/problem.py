@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from physadv.artwork.parameterization import Parameterization
+from physadv.imaging.texture import Sheet, prepare
 from physadv.scene.schema import Scene
 from physadv.victim.protocol import ClassifierVictim
 
@@ -71,13 +73,19 @@ class Problem:
     weights: Weights
     device: torch.device
 
-    @property
+    @cached_property
+    def sheet(self) -> Sheet:
+        """Face and mask, filtered for views as large as the backgrounds."""
+        size_px = self.backgrounds.shape[-1]
+        return prepare(self.face, self.mask, size_px, self.scene.colour_texels)
+
+    @cached_property
     def face_colours(self) -> Tensor:
         """[3,C,C] the face's own colours at the colour texels' resolution."""
         factor = self.scene.mask_texels // self.scene.colour_texels
         return torch.nn.functional.avg_pool2d(self.face[None, :3], factor)[0]
 
-    @property
+    @cached_property
     def colour_mask(self) -> Tensor:
         """[C,C] True where any part of a colour texel is stuck."""
         factor = self.scene.mask_texels // self.scene.colour_texels

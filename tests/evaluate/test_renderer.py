@@ -19,7 +19,7 @@ from physadv.evaluate.renderer import (
     region_of,
 )
 from physadv.imaging.render import render_views
-from physadv.imaging.texture import composite, prefilter
+from physadv.imaging.texture import composite, prepare
 from physadv.imaging.views import crop_geometry, sample_views
 from physadv.scene.faces import draw_face
 from physadv.scene.pose import Pose, bounding_box, project
@@ -102,14 +102,11 @@ def test_the_two_renderers_agree_on_a_smooth_texture(still_scene, distance_m, ya
     views = replace(views, to_texture=torch.tensor(geometry.to_texture)[None].float())
     views = replace(views, blurred=views.blurred[:0], kernels=views.kernels[:0])
     face = torch.from_numpy(draw_face("us_r1_1", 256).copy()).permute(2, 0, 1).float() / 255
-    texture = composite(
-        face,
-        torch.from_numpy(colours).permute(2, 0, 1).float() / 255,
-        torch.from_numpy(alpha)[None].float() / 255,
-        views.print_gain,
-        views.print_offset,
-    )
-    optimised = render_views(prefilter(texture, 64), views, torch.zeros(1, 3, 64, 64))
+    mask = torch.from_numpy(alpha)[None].float() / 255
+    prints = views.print_gain, views.print_offset
+    shown = torch.from_numpy(colours).permute(2, 0, 1).float() / 255
+    texture = composite(prepare(face, mask, 64, 64), shown, *prints, 64)
+    optimised = render_views(texture, views, torch.zeros(1, 3, 64, 64))
     optimised = optimised[0].permute(1, 2, 0).numpy()
     inner = (slice(12, -12), slice(12, -12))
     difference = np.abs(judged - optimised)[inner]

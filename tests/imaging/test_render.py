@@ -11,7 +11,7 @@ from kornia.enhance import jpeg_codec_differentiable
 from PIL import Image
 
 from physadv.imaging.render import render_views, warp_texture
-from physadv.imaging.texture import composite, prefilter
+from physadv.imaging.texture import composite, prepare, texture_side
 from physadv.imaging.views import crop_geometry, face_outline_mm, sample_views
 from physadv.scene.pose import (
     Camera,
@@ -92,9 +92,10 @@ def test_gradient_reaches_every_visible_texel(still_scene):
     face = torch.zeros(4, side, side)
     face[3] = 1
     mask = torch.ones(1, side, side)
-    texture = composite(face, artwork, mask, views.print_gain, views.print_offset)
+    sheet = prepare(face, mask, SIZE, texels)
+    texture = composite(sheet, artwork, views.print_gain, views.print_offset, SIZE)
     weight = torch.rand(32, 3, SIZE, SIZE)
-    image = render_views(prefilter(texture, SIZE), views, torch.zeros(4, 3, SIZE, SIZE))
+    image = render_views(texture, views, torch.zeros(4, 3, SIZE, SIZE))
     (image * weight).sum().backward()
     centre = artwork.grad[:, 8:-8, 8:-8]
     assert (centre.abs() > 0).all()
@@ -124,8 +125,9 @@ def test_gradient_equals_finite_differences(scene):
     artwork = (0.4 + 0.2 * torch.rand(3, 8, 8, dtype=torch.float64)).requires_grad_(True)
 
     def render(colours: torch.Tensor) -> torch.Tensor:
-        texture = composite(face, colours, mask, views.print_gain, views.print_offset)
-        image = render_views(prefilter(texture, 16), views, backgrounds)
+        sheet = prepare(face, mask, 16, 8)
+        texture = composite(sheet, colours, views.print_gain, views.print_offset, 16)
+        image = render_views(texture, views, backgrounds)
         return image.clamp(0.02, 0.98).mean(dim=(2, 3))
 
     assert torch.autograd.gradcheck(render, (artwork,), atol=1e-5, fast_mode=True)
@@ -137,7 +139,7 @@ def test_composite_leaves_the_face_alone_outside_the_mask():
     mask[:, 4:8, 4:8] = 1
     gain, offset = torch.tensor([[1.1, 1, 1], [1, 0.9, 1]]), torch.zeros(2, 3)
     art = torch.full((3, 4, 4), 0.5)
-    out = composite(face, art, mask, gain, offset)
+    out = composite(prepare(face, mask, 16, 4), art, gain, offset, 16)
     outside = mask[0] == 0
     for print_ in out:
         assert torch.allclose(print_[:3, outside], (face[:3] * face[3:])[:, outside])
@@ -146,13 +148,29 @@ def test_composite_leaves_the_face_alone_outside_the_mask():
     assert out[1, 1, 5, 5] == pytest.approx(0.45)
 
 
-def test_prefilter_keeps_the_mean_and_never_drops_below_the_view():
-    texture = torch.rand(2, 4, 256, 256)
-    small = prefilter(texture, 64)
-    assert small.shape == (2, 4, 64, 64)
-    assert torch.allclose(small.mean(dim=(2, 3)), texture.mean(dim=(2, 3)), atol=1e-5)
-    assert prefilter(texture, 100).shape[-1] == 128
-    assert prefilter(texture, 640).shape[-1] == 256
+@pytest.mark.parametrize(
+    ("texels", "size_px"), [(64, 64), (64, 16), (16, 64), (128, 50), (32, 256)]
+)
+def test_filtering_before_sticking_equals_filtering_after(texels, size_px):
+    """Brute force: stick at full resolution, then average."""
+    face = torch.rand(4, 256, 256)
+    mask = (torch.rand(1, 256, 256) > 0.5).float()
+    art = torch.rand(3, texels, texels)
+    gain, offset = torch.ones(1, 3), torch.zeros(1, 3)
+    ours = composite(prepare(face, mask, size_px, texels), art, gain, offset, size_px)[0]
+    full = art.repeat_interleave(256 // texels, -1).repeat_interleave(256 // texels, -2)
+    colour = face[:3] * face[3:] * (1 - mask) + full * mask
+    whole = torch.cat([colour, face[3:].maximum(mask)])
+    factor = 256 // texture_side(256, size_px)
+    truth = torch.nn.functional.avg_pool2d(whole[None], factor)[0]
+    assert ours.shape == truth.shape
+    assert torch.allclose(ours, truth, atol=1e-5)
+
+
+def test_texture_never_drops_below_the_view():
+    assert texture_side(256, 64) == 64
+    assert texture_side(256, 100) == 128
+    assert texture_side(256, 640) == 256
 
 
 def test_jpeg_stays_close_to_pil():
