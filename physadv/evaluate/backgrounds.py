@@ -46,7 +46,7 @@ def _building(image: Picture, generator: np.random.Generator, left: int, base: i
 
 def draw_street(generator: np.random.Generator) -> Picture:
     """One drawn street scene, [HEIGHT_PX, WIDTH_PX, 3] uint8 RGB."""
-    sky = np.array(_colour(generator, (110, 230), (140, 230), (160, 250)), np.float32)
+    sky = generator.uniform(150, 235) + generator.uniform(0, 1, 3) * [-45, -20, 20]
     fade = np.linspace(1.0, generator.uniform(0.8, 1.15), HEIGHT_PX, dtype=np.float32)
     image = np.clip(sky * fade[:, None, None].repeat(WIDTH_PX, 1), 0, 255).astype(np.uint8)
     horizon = int(generator.integers(200, 330))
@@ -64,7 +64,8 @@ def draw_street(generator: np.random.Generator) -> Picture:
     cv2.line(image, (vanish, horizon), ((left + right) // 2, HEIGHT_PX), (225, 225, 220), 4)
     for _ in range(int(generator.integers(0, 4))):
         x = int(generator.integers(0, WIDTH_PX))
-        cv2.line(image, (x, 0), (x, HEIGHT_PX - 60), _colour(generator, *[(40, 160)] * 3), 5)
+        pole = int(generator.integers(40, 170))
+        cv2.line(image, (x, 0), (x, HEIGHT_PX - 60), (pole, pole, pole), 5)
     grain = generator.normal(0, 1, (HEIGHT_PX // 2, WIDTH_PX // 2, 1)).astype(np.float32)
     grain = cv2.resize(grain, (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_CUBIC)
     grained = image + generator.uniform(3, 14) * grain[..., None]
