@@ -4,18 +4,31 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from physadv.artwork.files import load_artwork
+from physadv.checks import UserError
 from physadv.cli.console import out, progress_line
 from physadv.cli.options import Backgrounds, Device, RunFolder, Seed, VictimNames
 from physadv.data.environment import choose_device
+from physadv.data.files import read_json
 from physadv.evaluate.grid import evaluate_grid
 from physadv.evaluate.photos import evaluate_photos
 from physadv.evaluate.trials import TRIALS_NAME, load_trials, save_trials
 from physadv.report.summary import summarise, summary_table
 from physadv.scene.catalog import load_grid, load_scene
+from physadv.scene.schema import Scene
 from physadv.types import Trial
 from physadv.victim.catalog import load_victim
+
+SceneOption = Annotated[
+    str,
+    typer.Option(
+        metavar="SCENE",
+        help="Scene by name or file (default: the one that the run was made with).",
+        show_default=False,
+    ),
+]
 
 app = typer.Typer(help="Judge an artwork with controls and intervals.", no_args_is_help=True)
 
@@ -24,7 +37,7 @@ app = typer.Typer(help="Judge an artwork with controls and intervals.", no_args_
 def grid(
     run: RunFolder,
     victim: VictimNames,
-    scene: Annotated[str, typer.Option(help="Scene by name or file.")] = "stop_sign",
+    scene: SceneOption = "",
     grid_name: Annotated[
         str,
         typer.Option(
@@ -45,7 +58,7 @@ def grid(
     Clean sign, blank card, noise print and artwork are seen on the same draws.
     """
     artwork = load_artwork(run)
-    loaded = load_scene(scene)
+    loaded = _scene_of(run, scene)
     cells = load_grid(grid_name or loaded.default_grid)
     chosen = choose_device(device)
     victims = [load_victim(name).to(chosen) for name in victim]
@@ -75,7 +88,7 @@ def photos(
     run: RunFolder,
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Photographs of real signs.")],
     victim: VictimNames,
-    scene: Annotated[str, typer.Option(help="Scene by name or file.")] = "stop_sign",
+    scene: SceneOption = "",
     corners: Annotated[
         Path | None,
         typer.Option(
@@ -89,7 +102,7 @@ def photos(
 ) -> None:
     """Composite the artwork onto photographs of real signs and ask the victims."""
     artwork = load_artwork(run)
-    loaded = load_scene(scene)
+    loaded = _scene_of(run, scene)
     chosen = choose_device(device)
     for name in victim:
         opponent = load_victim(name).to(chosen)
@@ -107,6 +120,19 @@ def photos(
             out.print(f"skipped {photo}: {reason}", markup=False)
         _keep(run, result.trials)
     _show(run)
+
+
+def _scene_of(run: Path, name: str) -> Scene:
+    """The scene called ``name``, or the run's own."""
+    if name:
+        return load_scene(name)
+    recorded = read_json(run / "run.json")
+    try:
+        return Scene.model_validate(recorded["scene"])
+    except (KeyError, TypeError, ValidationError) as error:
+        raise UserError(
+            f"the scene of {run}", f"run.json does not hold it ({error})", "Give --scene."
+        ) from error
 
 
 def _keep(run: Path, trials: list[Trial]) -> None:
