@@ -71,8 +71,9 @@ def match_lighting(photo: Picture, corners: Array, face: Picture) -> Lighting | 
     known_red = np.median(face[red_face][:, :3], axis=0)
     known_white = np.median(face[white_face][:, :3], axis=0)
     # The white legend gives the light's colour; what the red field has of green and blue beyond
-    # that is haze, the same for all channels.
-    haze = float(np.clip((red - white / known_white * known_red)[1:].min(), 0, 80))
+    # that is haze, the same for all channels: white = g w + h and red = g r + h, solved for h.
+    ratio = known_red / known_white
+    haze = float(np.clip(((red - white * ratio) / (1 - ratio))[1:].min(), 0, 80))
     gain = (white - haze) / known_white
     offset = np.full(3, haze)
     rows, columns = np.nonzero(is_red)

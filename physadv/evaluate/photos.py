@@ -1,6 +1,5 @@
 """Photographs of real signs: the artwork composited onto each, and the same table."""
 
-import csv
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,9 @@ from PIL import Image
 
 from physadv.artwork.files import Artwork
 from physadv.checks import UserError
-from physadv.data.files import atomic_path, read_image_rgb, read_json, sha256_of, write_json
+from physadv.data.files import atomic_path, read_image_rgb, sha256_of, write_json
 from physadv.data.photos import list_photos
+from physadv.evaluate.annotations import read_coco_boxes, read_corners
 from physadv.evaluate.compositing import match_lighting, stick
 from physadv.evaluate.judging import Question, ask, jittered_box, trial
 from physadv.evaluate.octagon import face_to_photo, find_octagon
@@ -51,38 +51,6 @@ class _Sign:
     reason: str = ""
 
 
-def read_corners(path: Path) -> dict[str, Array]:
-    """Corner annotations: rows of file,x1,y1,... with 8 octagon or 4 bounding-square corners.
-
-    Coordinates are pixels with centres at +0.5, clockwise from the top left; for the octagon
-    from the left end of its top side.
-
-    Raises:
-        UserError: If a row has another number of coordinates or one is no number.
-    """
-    found = {}
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            rows = [row for row in csv.reader(stream) if row]
-    except OSError as error:
-        raise UserError(f"read {path}", error.strerror or str(error), "Check the path.") from error
-    for number, row in enumerate(rows, start=1):
-        if number == 1 and row[0] == "file":
-            continue
-        try:
-            numbers = np.array([float(value) for value in row[1:]])
-        except ValueError as error:
-            raise UserError(f"{path}, row {number}", str(error), "Give numbers.") from error
-        if len(numbers) not in (8, 16):
-            raise UserError(
-                f"{path}, row {number}",
-                f"{len(numbers)} coordinates",
-                "Give x and y of 8 octagon corners or of 4 corners of the bounding square.",
-            )
-        found[row[0]] = numbers.reshape(-1, 2)
-    return found
-
-
 def _annotated(folder: Path, corners: Path) -> Iterator[_Sign]:
     for name, points in read_corners(corners).items():
         path = folder / name
@@ -93,12 +61,8 @@ def _annotated(folder: Path, corners: Path) -> Iterator[_Sign]:
 
 def _in_boxes(folder: Path, face: str) -> Iterator[_Sign]:
     """Signs in the boxes of a COCO ``annotations.json``."""
-    content = read_json(folder / "annotations.json")
-    names = {image["id"]: image["file_name"] for image in content["images"]}
-    for entry in content["annotations"]:
-        name = names[entry["image_id"]]
+    for name, label, (x, y, width, height) in read_coco_boxes(folder / "annotations.json"):
         photo = read_image_rgb(folder / name)
-        x, y, width, height = entry["bbox"]
         left, top = (
             max(0, int(x - _SEARCH_MARGIN * width)),
             max(0, int(y - _SEARCH_MARGIN * height)),
@@ -107,8 +71,10 @@ def _in_boxes(folder: Path, face: str) -> Iterator[_Sign]:
             int(x + (1 + _SEARCH_MARGIN) * width) + 1,
             int(y + (1 + _SEARCH_MARGIN) * height) + 1,
         )
+        if left >= min(right, photo.shape[1]) or top >= min(bottom, photo.shape[0]):
+            yield _Sign(folder / name, label, None, "its box lies outside the photograph")
+            continue
         corners = find_octagon(photo[top:bottom, left:right], face)
-        label = f"{name}#{entry['id']}"
         if corners is None:
             yield _Sign(folder / name, label, None, "no octagon found in its box")
             continue
