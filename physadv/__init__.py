@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from physadv.artwork.files import Artwork, load_artwork, save_artwork
     from physadv.checks import UserError
+    from physadv.evaluate.examples import write_views
     from physadv.evaluate.grid import evaluate_grid
     from physadv.evaluate.photos import evaluate_photos
     from physadv.evaluate.trials import load_trials, save_trials
@@ -42,6 +43,7 @@ _HOMES = {
     "summarise": "report.summary",
     "write_pdf": "export.pdf",
     "write_report": "report.html",
+    "write_views": "evaluate.examples",
 }
 
 __all__ = [
@@ -64,6 +66,7 @@ __all__ = [
     "summarise",
     "write_pdf",
     "write_report",
+    "write_views",
 ]
 
 __version__ = version("physadv")

@@ -21,10 +21,9 @@ def main() -> None:
     artwork = physadv.generate(scene, [victim], recipe, run)
     physadv.write_pdf(artwork, run / "print.pdf", width_mm=artwork.width_mm, page="a4")
     grid = physadv.load_grid(scene.default_grid)
-    trials = physadv.evaluate_grid(
-        artwork, scene, grid, victim, draws=50, run_name=run.name, views_folder=run / "views"
-    )
+    trials = physadv.evaluate_grid(artwork, scene, grid, victim, draws=50, run_name=run.name)
     physadv.save_trials(run / "trials.parquet", trials)
+    physadv.write_views(artwork, scene, victim, run / "views")
     print(physadv.write_report(run))
 
 

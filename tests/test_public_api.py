@@ -24,6 +24,7 @@ PUBLIC = {
     "summarise",
     "write_pdf",
     "write_report",
+    "write_views",
 }
 
 

@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 
 from physadv.artwork.files import load_artwork
-from physadv.cli.console import out, progress_line
+from physadv.cli.console import err, out, progress_line
+from physadv.cli.evaluate import record_evaluation
 from physadv.cli.options import Device
 from physadv.data.environment import choose_device
+from physadv.evaluate.examples import write_views
 from physadv.evaluate.grid import evaluate_grid
 from physadv.evaluate.trials import TRIALS_NAME, load_trials, save_trials
 from physadv.export.pdf import write_pdf
@@ -31,6 +33,15 @@ def demo(
     device: Device = "auto",
 ) -> None:
     """Stickers that turn a stop sign into "Speed limit (80km/h)": artwork, PDF, judge, report."""
+    try:
+        _demo(run, resume, device)
+    except KeyboardInterrupt:
+        again = f"physadv demo --out {shlex.quote(str(run))} --resume"
+        err.print(f"interrupted; continue with:\n  {again}", markup=False)
+        raise typer.Exit(1) from None
+
+
+def _demo(run: Path, resume: bool, device: str) -> None:
     scene = load_scene("stop_sign")
     grid = load_grid(scene.default_grid)
     chosen = choose_device(device)
@@ -64,12 +75,13 @@ def demo(
             draws=_DRAWS,
             run_name=run.resolve().name,
             progress=lambda done, total: line.update("judge", done, total),
-            views_folder=run / "views",
         )
     save_trials(run / TRIALS_NAME, trials)
+    write_views(artwork, scene, victim, run / "views")
+    record_evaluation(run, {"grid": grid.name, "victim": victim.name, "draws": _DRAWS, "seed": 0})
     write_report(run, face=scene_face(scene, 512))
     for text in headline(run):
-        out.print(text)
+        out.print(text, markup=False)
 
 
 def headline(run: Path) -> list[str]:

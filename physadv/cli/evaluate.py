@@ -1,8 +1,10 @@
 """evaluate grid, evaluate photos: look at the victims through the judge."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
+import polars as pl
 import typer
 from pydantic import ValidationError
 
@@ -11,15 +13,17 @@ from physadv.checks import UserError
 from physadv.cli.console import out, progress_line
 from physadv.cli.options import Backgrounds, Device, RunFolder, Seed, VictimNames
 from physadv.data.environment import choose_device
-from physadv.data.files import read_json
-from physadv.evaluate.grid import evaluate_grid
+from physadv.data.files import read_json, write_json
+from physadv.evaluate.examples import write_views
+from physadv.evaluate.grid import CROPS, evaluate_grid
 from physadv.evaluate.photos import evaluate_photos
 from physadv.evaluate.trials import TRIALS_NAME, load_trials, save_trials
 from physadv.report.summary import summarise, summary_table
 from physadv.scene.catalog import load_grid, load_scene
 from physadv.scene.schema import Scene
-from physadv.types import Trial
+from physadv.types import TREATMENTS, Trial
 from physadv.victim.catalog import load_victim
+from physadv.victim.protocol import ClassifierVictim
 
 SceneOption = Annotated[
     str,
@@ -52,6 +56,9 @@ def grid(
     backgrounds: Backgrounds = None,
     device: Device = "auto",
     workers: Annotated[int, typer.Option(help="Threads.", min=1)] = 2,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Let fewer views replace an earlier judgement.")
+    ] = False,
 ) -> None:
     """Render the sign over a grid of distances and angles with OpenCV and ask the victims.
 
@@ -62,6 +69,9 @@ def grid(
     cells = load_grid(grid_name or loaded.default_grid)
     chosen = choose_device(device)
     victims = [load_victim(name).to(chosen) for name in victim]
+    looks = len(cells.cells) * draws * len(TREATMENTS) * len(CROPS)
+    for opponent in victims:
+        _check_replacing(run, opponent.name, cells.name, looks, replace)
     for number, opponent in enumerate(victims):
         with progress_line() as line:
             trials = evaluate_grid(
@@ -77,9 +87,12 @@ def grid(
                 progress=lambda done, total, name=opponent.name: line.update(  # type: ignore[misc]
                     f"judge {name}", done, total
                 ),
-                views_folder=run / "views" if number == 0 else None,
             )
-        _keep(run, trials)
+        _keep(run, trials, opponent, scene=loaded.name, grid=cells.name, draws=draws, seed=seed)
+        if number == 0:
+            write_views(
+                artwork, loaded, opponent, run / "views", seed=seed, backgrounds=backgrounds
+            )
     _show(run)
 
 
@@ -104,8 +117,9 @@ def photos(
     artwork = load_artwork(run)
     loaded = _scene_of(run, scene)
     chosen = choose_device(device)
-    for name in victim:
-        opponent = load_victim(name).to(chosen)
+    if (run / TRIALS_NAME).exists():
+        load_trials(run / TRIALS_NAME)  # a damaged store is found before the work, not after it
+    for number, opponent in enumerate([load_victim(name).to(chosen) for name in victim]):
         result = evaluate_photos(
             artwork,
             loaded,
@@ -114,12 +128,27 @@ def photos(
             corners=corners,
             seed=seed,
             run_name=run.resolve().name,
-            gallery_folder=run / "gallery",
+            gallery_folder=run / "gallery" if number == 0 else None,
         )
-        for photo, reason in result.skipped:
+        for photo, reason in result.skipped if number == 0 else []:
             out.print(f"skipped {photo}: {reason}", markup=False)
-        _keep(run, result.trials)
+        _keep(run, result.trials, opponent, scene=loaded.name, folder=str(folder), seed=seed)
     _show(run)
+
+
+def _check_replacing(run: Path, victim: str, group: str, looks: int, replace: bool) -> None:
+    """Refuse to replace a larger judgement by a smaller one unless that was asked for."""
+    if replace or not (run / TRIALS_NAME).exists():
+        return
+    known = load_trials(run / TRIALS_NAME).filter(
+        (pl.col("source") == "grid") & (pl.col("victim") == victim) & (pl.col("group") == group)
+    )
+    if len(known) > looks:
+        raise UserError(
+            f"judge {victim} on {group} with {looks} looks",
+            f"{run / TRIALS_NAME} holds {len(known)} looks of them, which would be lost",
+            "Ask for as many --draws, copy the run, or give --replace.",
+        )
 
 
 def _scene_of(run: Path, name: str) -> Scene:
@@ -135,8 +164,18 @@ def _scene_of(run: Path, name: str) -> Scene:
         ) from error
 
 
-def _keep(run: Path, trials: list[Trial]) -> None:
+def _keep(run: Path, trials: list[Trial], victim: ClassifierVictim, **how: str | int) -> None:
+    """Save trials, and say in the manifest how they came about."""
     save_trials(run / TRIALS_NAME, trials)
+    record_evaluation(run, {"victim": victim.name, "weights_sha256": victim.weights_sha256, **how})
+
+
+def record_evaluation(run: Path, how: dict[str, str | int]) -> None:
+    """Add an entry to the list of evaluations in ``run.json``."""
+    recorded = read_json(run / "run.json")
+    entry = {"when": datetime.now(UTC).isoformat(timespec="seconds"), **how}
+    recorded.setdefault("evaluations", []).append(entry)
+    write_json(run / "run.json", recorded)
 
 
 def _show(run: Path) -> None:

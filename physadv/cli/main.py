@@ -11,6 +11,8 @@ from physadv.cli.demo import demo
 from physadv.cli.inspect import doctor, scenes, victims
 from physadv.cli.make import generate, print_pdf, report
 
+_INTERRUPTED = 130  # what typer exits with on Ctrl-C
+
 app = typer.Typer(
     name="physadv",
     help="Physical-world adversarial attacks on vision models that you own or may test: "
@@ -33,6 +35,16 @@ def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 failed, 2 wrong usage."""
     try:
         app(prog_name="physadv")
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            err.print("interrupted; what had been written is whole")
+            sys.exit(1)
+        raise
+    except BrokenPipeError:
+        sys.exit(1)
+    except OSError as error:
+        err.print(f"error: cannot write the output: {error.strerror}", markup=False)
+        sys.exit(1)
     except UserError as error:
         err.print(f"[bold red]error:[/] {_escaped(error.asked)}")
         err.print(f"  found: {_escaped(error.got)}")

@@ -19,7 +19,7 @@ from physadv.optimize.generate import generate as generate_artwork
 from physadv.optimize.problem import Settings
 from physadv.report.html import write_report
 from physadv.scene.catalog import load_scene
-from physadv.scene.faces import FACES, draw_face
+from physadv.scene.faces import FACES, draw_face, image_face
 from physadv.victim.catalog import load_victim
 
 _FACE_PX = 512
@@ -91,26 +91,26 @@ def generate(
     except KeyboardInterrupt:
         again = command if resume else f"{command} --resume"
         again = again if run else f"{again} --out {shlex.quote(str(folder))}"
-        err.print(f"interrupted; the last checkpoint is kept. Continue with:\n  {again}")
+        err.print(f"interrupted; continue from the last checkpoint with:\n  {again}", markup=False)
         raise typer.Exit(1) from None
     share = artwork.recipe["area_share"]
     out.print(
         f"{folder}: artwork covering {share:.1%} of the face; read as {artwork.target!r} in "
-        f"{artwork.recipe['held_out_success']:.1%} of the optimiser's held-out views."
+        f"{artwork.recipe['held_out_success']:.1%} of the optimiser's held-out views.",
+        markup=False,
     )
-    out.print(f"Judge it: physadv evaluate grid {folder} --scene {scene} --victim {victim[0]}")
+    out.print(f"Judge it: physadv evaluate grid {folder} --victim {victim[0]}", markup=False)
 
 
 def print_pdf(
     run: RunFolder,
     width_mm: Annotated[
-        float,
+        float | None,
         typer.Option(
             help="Printed width of the sign's face in mm (default: the real size).",
-            min=0,
             show_default=False,
         ),
-    ] = 0.0,
+    ] = None,
     page: Annotated[str, typer.Option(help="a4, a3, letter or tabloid.")] = "a4",
     file: Annotated[
         Path | None,
@@ -123,20 +123,25 @@ def print_pdf(
     summary = write_pdf(
         artwork,
         path,
-        width_mm=width_mm or artwork.width_mm,
+        width_mm=artwork.width_mm if width_mm is None else width_mm,
         page=page,
         run_name=run.resolve().name,
         face=carrier_face(artwork.carrier),
     )
-    out.print(f"{path}: {summary.pages} pages. Print at 100 %, then measure the 100 mm ruler.")
+    out.print(
+        f"{path}: {summary.pages} pages. Print at 100 %, then measure the 100 mm ruler.",
+        markup=False,
+    )
 
 
 def report(run: RunFolder) -> None:
     """Write RUN/report.html from what the run folder holds; no victim is run."""
     face = carrier_face(load_artwork(run).carrier)
-    out.print(str(write_report(run, face=face)))
+    out.print(str(write_report(run, face=face)), markup=False)
 
 
 def carrier_face(carrier: str) -> npt.NDArray[np.uint8] | None:
-    """Picture of the carrier for drawings: its drawn face, or None for a user's photograph."""
-    return draw_face(carrier, _FACE_PX) if carrier in FACES else None
+    """Picture of the carrier for drawings; None if its image file is no longer there."""
+    if carrier in FACES:
+        return draw_face(carrier, _FACE_PX)
+    return image_face(Path(carrier), _FACE_PX) if Path(carrier).is_file() else None

@@ -1,5 +1,6 @@
 """Where data and weights are found, checksums, and files that are never half written."""
 
+import errno
 import hashlib
 import json
 import os
@@ -78,6 +79,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         UserError: If the folder cannot be written or the disk is full.
     """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        raise UserError(f"write {path}", "that is not a regular file", "Choose another name.")
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +93,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise UserError(
             f"write {path}",
             error.strerror or str(error),
-            "Free some space or choose another output folder; what was there before is unchanged.",
+            ("Free some space" if error.errno == errno.ENOSPC else "Choose another output folder")
+            + "; what was there before is unchanged.",
         ) from error
     finally:
         with suppress(OSError):

@@ -8,7 +8,7 @@ from PIL import Image
 
 from physadv.artwork.files import Artwork
 from physadv.data.files import atomic_path, write_json
-from physadv.evaluate.backgrounds import Picture, cut
+from physadv.evaluate.backgrounds import background_pictures, cut
 from physadv.evaluate.conditions import NEUTRAL
 from physadv.evaluate.judging import Question, ask
 from physadv.evaluate.renderer import FaceTexture, View, cut_crop, paint, region_of
@@ -18,25 +18,40 @@ from physadv.scene.schema import Scene
 from physadv.seeding import generator_for
 from physadv.types import TREATMENTS
 from physadv.units import feet_to_m
+from physadv.victim.protocol import ClassifierVictim
 
 PLACES_FT_DEG = ((5, 0.0), (10, 0.0), (20, 0.0), (30, 0.0), (40, 0.0), (5, 45.0))
 _CONDITIONS = replace(NEUTRAL, defocus_px=0.6, noise_sd=0.01, jpeg_quality=92)
 _FRAME_MARGIN = 0.6
 
 
-def write_examples(
-    question: Question,
+def write_views(
     artwork: Artwork,
     scene: Scene,
-    face: FaceTexture,
-    pictures: list[Picture],
+    victim: ClassifierVictim,
     folder: Path,
+    *,
+    seed: int = 0,
+    backgrounds: Path | None = None,
 ) -> None:
     """Write ``frame`` and ``crop`` PNGs and ``views.json`` for five distances and one angle.
 
     Conditions are those of a good day: little blur and noise, even light. One draw each; they
     illustrate and enter no table.
+
+    Args:
+        artwork: What is stuck on the sign.
+        scene: Carrier and camera.
+        victim: Who is asked.
+        folder: Where the pictures go.
+        seed: Seed of the backgrounds.
+        backgrounds: Folder of photographs to use as backgrounds.
+
+    Raises:
+        UserError: If the artwork does not belong to the scene, or the folder cannot be written.
     """
+    question = Question.of(scene, artwork, victim)
+    face, pictures = FaceTexture(scene), background_pictures(seed, backgrounds)
     entries = []
     for distance_ft, yaw_deg in PLACES_FT_DEG:
         distance_m = round(feet_to_m(distance_ft), 3)

@@ -14,7 +14,6 @@ from physadv.artwork.files import Artwork
 from physadv.checks import UserError, check_range
 from physadv.evaluate.backgrounds import Picture, background_pictures, cut
 from physadv.evaluate.conditions import sample_conditions
-from physadv.evaluate.examples import write_examples
 from physadv.evaluate.judging import Question, ask, jittered_box, trial
 from physadv.evaluate.renderer import FaceTexture, View, cut_crop, paint, region_of, sign_box
 from physadv.evaluate.treatments import stuck_colours
@@ -25,6 +24,7 @@ from physadv.types import TREATMENTS, Treatment, Trial
 from physadv.victim.protocol import ClassifierVictim
 
 _MIN_SIGN_PX = 4.0
+CROPS = ("exact", "jittered")
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def _judge_draw(job: _Job, cell: Cell, draw: int) -> list[Trial]:
     conditions = sample_conditions(job.scene.judge, generator)
     view = View.of(job.scene, region, job.face, job.artwork.mask, behind, conditions)
     origin = np.array([region.left, region.top, region.left, region.top])
-    boxes = {"exact": region.box, "jittered": jittered - origin}
+    boxes = dict(zip(CROPS, (region.box, jittered - origin), strict=True))
     images = {}
     for treatment in job.treatments:
         colours = stuck_colours(treatment, job.artwork, job.scene.colour_texels, generator)
@@ -145,7 +145,6 @@ def evaluate_grid(
     workers: int = 2,
     treatments: Sequence[Treatment] = TREATMENTS,
     progress: Callable[[int, int], None] | None = None,
-    views_folder: Path | None = None,
 ) -> list[Trial]:
     """Render the sign over a grid with OpenCV and record what the victim reads.
 
@@ -164,7 +163,6 @@ def evaluate_grid(
         workers: Threads; the Trials do not depend on their number.
         treatments: Which to judge.
         progress: Called as (done, total) in draws.
-        views_folder: Where example pictures go; None writes none.
 
     Returns:
         Trials ordered by cell, draw, crop and treatment.
@@ -195,6 +193,4 @@ def evaluate_grid(
             trials.extend(found)
             if progress is not None and (done % 20 == 0 or done == len(places)):
                 progress(done, len(places))
-    if views_folder is not None:
-        write_examples(job.question, artwork, scene, job.face, job.pictures, views_folder)
     return trials

@@ -8,6 +8,8 @@ import numpy.typing as npt
 import torch
 
 from physadv.artwork.files import Artwork
+from physadv.checks import UserError
+from physadv.scene.faces import face_reference
 from physadv.scene.schema import Scene
 from physadv.types import Treatment, Trial, Verdict
 from physadv.victim.protocol import ClassifierVictim
@@ -39,9 +41,17 @@ class Question:
         """Resolve the classes.
 
         Raises:
-            UserError: If the victim has no class for the carrier.
+            UserError: If the artwork was made for another carrier, or the victim has no class for
+                this one.
             UsageError: If it does not know the artwork's target.
         """
+        carrier, width_mm = face_reference(scene), scene.carrier.width_mm
+        if (artwork.carrier, artwork.width_mm) != (carrier, width_mm):
+            raise UserError(
+                f"judge this artwork on {carrier}, {width_mm:g} mm",
+                f"it was made for {artwork.carrier}, {artwork.width_mm:g} mm",
+                "Give the scene that it was made with, or leave --scene out.",
+            )
         return Question(
             victim,
             victim.first_known(scene.carrier.true_class),
@@ -60,6 +70,12 @@ def ask(victim: ClassifierVictim, crops: Sequence[Picture]) -> list[Answer]:
     """Classify crops [h,w,3] uint8 RGB of one size; the victim resizes them itself."""
     batch = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
     logits = victim.logits(batch.to(victim.device).float().div_(255))
+    if not torch.isfinite(logits).all():
+        raise UserError(
+            f"ask {victim.name}",
+            "its logits are not all finite numbers",
+            "Mend the victim: a class read from NaN would be counted as an answer.",
+        )
     scores, classes = logits.softmax(dim=1).max(dim=1)
     return [Answer(int(c), float(s)) for c, s in zip(classes, scores, strict=True)]
 

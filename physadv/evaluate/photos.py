@@ -94,8 +94,12 @@ def _iou(first: Array, second: Array) -> float:
 
 def _searched(folder: Path, face: str) -> Iterator[_Sign]:
     for path in list_photos(folder):
-        corners = find_octagon(read_image_rgb(path), face)
         name = str(path.relative_to(folder))
+        try:
+            corners = find_octagon(read_image_rgb(path), face)
+        except UserError as error:
+            yield _Sign(path, name, None, error.got)
+            continue
         yield _Sign(path, name, corners, "no octagon found" if corners is None else "")
 
 
@@ -149,6 +153,8 @@ def evaluate_photos(
     skipped: list[tuple[str, str]] = []
     gallery: list[dict[str, object]] = []
     used = 0
+    # Many sets keep their pictures in a folder called images: its parent's name tells them apart.
+    group = "/".join(folder.resolve().parts[-2:])
     for sign in _signs(folder, corners, face_name):
         if sign.corners is None:
             skipped.append((sign.name, sign.reason))
@@ -183,7 +189,7 @@ def evaluate_photos(
                     source="photo",
                     pose_source="none",
                     crop=crop,
-                    group=folder.name,
+                    group=group,
                     frame=used,
                     sha256=digest,
                 )

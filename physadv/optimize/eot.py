@@ -57,8 +57,9 @@ def estimate(problem: Problem, colours: Tensor, views: Views, settings: Settings
     if problem.weights.tv:
         values["tv"] = total_variation(colours, stuck)
         weights["tv"] = problem.weights.tv
-    if problem.weights.perceptibility:
-        delta = colours - problem.face_colours
-        values["perceptibility"] = perceptibility(delta, stuck, problem.weights.perceptibility_norm)
-        weights["perceptibility"] = problem.weights.perceptibility
+    # Logged even where it has no weight; then it takes no part in the gradient.
+    weighted = problem.weights.perceptibility > 0
+    delta = (colours if weighted else colours.detach()) - problem.face_colours
+    values["perceptibility"] = perceptibility(delta, stuck, problem.weights.perceptibility_norm)
+    weights["perceptibility"] = problem.weights.perceptibility
     return Estimate(Terms(values, weights), float(fooled.float().mean()))

@@ -1,5 +1,6 @@
 """One run, start to finish: victims and layout in, a run folder with printable artwork out."""
 
+import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -23,12 +24,13 @@ from physadv.imaging.backgrounds import background_pool
 from physadv.optimize.checkpoint import load_checkpoint
 from physadv.optimize.loop import Result, optimise
 from physadv.optimize.problem import Opponent, Problem, Progress, Settings, Weights
-from physadv.scene.faces import scene_face
+from physadv.scene.faces import face_reference, scene_face
 from physadv.scene.schema import Scene
 from physadv.types import RunManifest
 from physadv.victim.protocol import ClassifierVictim
 
 FIND, FIT = "find", "fit"
+RUN_NAME = "run.json"
 _FIND_SHARE = 0.3  # of the steps
 _FIND_WEIGHTS = Weights(nps=0.0, tv=0.0, perceptibility=20.0, perceptibility_norm=1)
 _MIN_STICKER_TEXELS = 16
@@ -126,9 +128,14 @@ def generate(
         Path(recipe.backgrounds) if recipe.backgrounds else None,
     )
     manifest = _manifest(scene, victims, recipe, command)
+    manifest.options["face_sha256"] = hashlib.sha256(face.tobytes()).hexdigest()
+    if mask is not None:
+        manifest.options["mask_sha256"] = hashlib.sha256(mask.tobytes()).hexdigest()
     folder = open_run(Path(out), manifest, resume=resume)
     if resume and (folder / JSON_NAME).exists():
-        return load_artwork(folder)
+        artwork = load_artwork(folder)
+        _record(folder, artwork, 0.0)
+        return artwork
     started = time.monotonic()
     problem = Problem(
         scene,
@@ -146,13 +153,18 @@ def generate(
     result = optimise(problem, recipe.settings, stage=FIT, folder=folder, progress=progress)
     artwork = _artwork(problem, recipe, result, mask, area_share(mask, on_face))
     save_artwork(artwork, folder)
-    elapsed = round(time.monotonic() - started, 1)
-    recorded = read_json(folder / "run.json")
-    recorded["timings_s"]["generate"] = recorded["timings_s"].get("generate", 0.0) + elapsed
-    recorded["results"]["held_out_success"] = result.success
-    recorded["results"]["area_share"] = artwork.recipe["area_share"]
-    write_json(folder / "run.json", recorded)
+    _record(folder, artwork, time.monotonic() - started)
     return artwork
+
+
+def _record(folder: Path, artwork: Artwork, elapsed_s: float) -> None:
+    """Add results to the manifest, and the time to that of earlier parts of the run."""
+    recorded = read_json(folder / RUN_NAME)
+    timings = recorded["timings_s"]
+    timings["generate"] = round(timings.get("generate", 0.0) + elapsed_s, 1)
+    for name in ("held_out_success", "area_share"):
+        recorded["results"][name] = artwork.recipe[name]
+    write_json(folder / RUN_NAME, recorded)
 
 
 def open_run(out: Path, manifest: RunManifest, *, resume: bool) -> Path:
@@ -161,8 +173,12 @@ def open_run(out: Path, manifest: RunManifest, *, resume: bool) -> Path:
     Raises:
         UserError: If it holds other files, another run, or nothing to resume.
     """
-    path = out / "run.json"
-    if resume:
+    path = out / RUN_NAME
+    if out.is_dir():
+        for stale in out.glob(".*.tmp*"):
+            stale.unlink()
+    # A run that was killed before it wrote its manifest is simply started.
+    if resume and (path.exists() or (out.is_dir() and any(out.iterdir()))):
         found = read_json(path)
         wanted = manifest.to_dict()
         differing = [
@@ -176,16 +192,13 @@ def open_run(out: Path, manifest: RunManifest, *, resume: bool) -> Path:
                 f"it was started with other values of: {', '.join(differing)}",
                 "Repeat the command that is recorded in its run.json, or choose another --out.",
             )
-        for stale in out.glob(".*.tmp*"):
-            stale.unlink()
         return out
     if out.is_dir() and any(out.iterdir()):
-        held = "another run" if path.exists() else "other files"
-        raise UserError(
-            f"write a run into {out}",
-            f"the folder already holds {held}",
-            "Choose another --out, or continue that run with --resume.",
-        )
+        held, do = "other files", "Choose another --out."
+        if path.exists():
+            held = "another run"
+            do = "Choose another --out, continue that run with --resume, or delete it."
+        raise UserError(f"write a run into {out}", f"the folder already holds {held}", do)
     if out.exists() and not out.is_dir():
         raise UserError(f"write a run into {out}", "that is a file", "Choose another --out.")
     write_json(path, manifest.to_dict())
@@ -195,9 +208,11 @@ def open_run(out: Path, manifest: RunManifest, *, resume: bool) -> Path:
 def _manifest(
     scene: Scene, victims: Sequence[ClassifierVictim], recipe: Recipe, command: str
 ) -> RunManifest:
+    described = scene.model_dump(mode="json", exclude={"folder"})
+    described["carrier"]["face"] = face_reference(scene)
     return RunManifest(
         command=command,
-        scene=scene.model_dump(mode="json", exclude={"folder"}),
+        scene=described,
         victims=[{"name": v.name, "weights_sha256": v.weights_sha256} for v in victims],
         target=recipe.target,
         layout=recipe.layout,
@@ -274,7 +289,7 @@ def _artwork(
         np.dstack([rgb, alpha]),
         width,
         width,
-        problem.scene.carrier.face,
+        face_reference(problem.scene),
         recipe.target,
         tuple(opponent.victim.name for opponent in problem.opponents),
         {

@@ -43,7 +43,7 @@ class Settings:
     learning_rate: float = 0.03
     final_learning_rate: float = 1e-3
     kappa: float = 5.0
-    checkpoint_every: int = 25
+    checkpoint_every: int = 10
     held_out_every: int = 50
     held_out_views: int = 256
 

@@ -110,6 +110,7 @@ def manifest_rows(manifest: Mapping[str, Any]) -> list[Row]:
         ("Time, s", value_text(manifest.get("timings_s"))),
         ("Options", value_text(manifest.get("options"))),
         ("Results of the optimiser", value_text(manifest.get("results"))),
+        ("Judged", value_text(manifest.get("evaluations"))),
         ("Skipped", value_text(manifest.get("skipped"))),
     ]
     return [(name, words) for name, words in rows if words != text.NONE]

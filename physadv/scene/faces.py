@@ -123,6 +123,12 @@ def draw_face(name: str, size_px: int) -> Face:
     return face
 
 
+def face_reference(scene: Scene) -> str:
+    """What identifies the scene's face: the name of a drawn one, or the full path of an image."""
+    name = scene.carrier.face
+    return name if name in FACES else str((Path(scene.folder) / name).resolve())
+
+
 def scene_face(scene: Scene, size_px: int) -> Face:
     """The scene's face as [size_px, size_px, 4] RGBA: drawn, or a user's frontal photograph.
 
@@ -134,13 +140,22 @@ def scene_face(scene: Scene, size_px: int) -> Face:
     name = scene.carrier.face
     if name in FACES:
         return draw_face(name, size_px)
-    path = Path(scene.folder) / name
+    path = Path(face_reference(scene))
     if not path.is_file():
         raise UserError(
             f"carrier.face {name!r}",
             f"neither a drawn face ({', '.join(FACES)}) nor a file at {path}",
             "Name a drawn face or give an image file relative to the scene.",
         )
+    return image_face(path, size_px)
+
+
+def image_face(path: Path, size_px: int) -> Face:
+    """A user's frontal photograph of a face as [size_px, size_px, 4] RGBA.
+
+    Raises:
+        UserError: If the file is not a readable image.
+    """
     try:
         with Image.open(path) as image:
             rgba = image.convert("RGBA").resize((size_px, size_px), Image.Resampling.BOX)

@@ -1,7 +1,7 @@
 """The schema of ``scenes/*.yaml`` and ``scenes/grids/*.yaml``; bad keys are reported by path."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -9,12 +9,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from physadv.checks import UserError
+from physadv.units import MM_PER_M
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Spread(_Strict):
@@ -133,6 +134,27 @@ class Imaging(_Strict):
     jpeg_quality: Spread
     printer_sd: Annotated[float, Field(ge=0, le=0.5)]
 
+    @model_validator(mode="after")
+    def _bounded(self) -> "Imaging":
+        for name, (low, high) in _BOUNDS.items():
+            spread = getattr(self, name)
+            if spread.low < low or spread.high > high:
+                raise ValueError(f"{name}: must stay within {low:g} to {high:g}")
+        return self
+
+
+_BOUNDS = {
+    "exposure_ev": (-10.0, 10.0),
+    "contrast": (0.0, 5.0),
+    "offset": (-1.0, 1.0),
+    "saturation": (0.0, 5.0),
+    "shadow_strength": (0.0, 1.0),
+    "defocus_px": (0.0, 50.0),
+    "motion_px": (0.0, 200.0),
+    "noise_sd": (0.0, 1.0),
+    "jpeg_quality": (1.0, 100.0),
+}
+
 
 class Scene(_Strict):
     """A target, a camera, and the distributions of views for optimiser and judge."""
@@ -154,6 +176,11 @@ class Scene(_Strict):
     def _texels(self) -> "Scene":
         if self.mask_texels % self.colour_texels:
             raise ValueError("mask_texels must be a multiple of colour_texels")
+        if self.views.distance_m.low * MM_PER_M < self.carrier.width_mm:
+            raise ValueError(
+                "views.distance_m: low must be at least the carrier's width, or a turned carrier "
+                "would reach behind the camera"
+            )
         return self
 
 
@@ -210,13 +237,38 @@ def parse_yaml(path: Path, model: type[Model], **extra: Any) -> Model:
     try:
         return model.model_validate({**raw, **extra})
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {item['msg']}"
-            + (f" (found {item['input']!r})" if not isinstance(item["input"], dict) else "")
-            for item in error.errors()
-        )
-        raise UserError(f"{path}", faults, f"Keys allowed at the top: {_keys(model)}.") from error
+        items = error.errors()
+        places = [item["loc"] for item in items]
+        # A fault inside a list also makes the list a fault: only the innermost is said.
+        inner = [
+            item
+            for item in items
+            if not any(
+                len(loc) > len(item["loc"]) and loc[: len(item["loc"])] == item["loc"]
+                for loc in places
+            )
+            or not item["loc"]
+        ]
+        faults = "; ".join(_fault(item, model) for item in inner)
+        raise UserError(f"{path}", faults, "Mend these keys; see the bundled files.") from error
 
 
-def _keys(model: type[BaseModel]) -> str:
-    return ", ".join(name for name in model.model_fields if name != "folder")
+def _fault(item: Any, model: type[BaseModel]) -> str:
+    place = ".".join(str(part) for part in item["loc"]) or "file"
+    if item["type"] == "extra_forbidden":
+        allowed = ", ".join(_keys_at(item["loc"][:-1], model))
+        return f"{place}: no such key (allowed here: {allowed})"
+    message = item["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    found = "" if isinstance(item["input"], dict | list) else f" (found {item['input']!r})"
+    return f"{place}: {message}{found}"
+
+
+def _keys_at(place: tuple[int | str, ...], model: type[BaseModel]) -> list[str]:
+    """Names of the keys of the part of ``model`` at ``place``."""
+    for part in place:
+        if isinstance(part, int):
+            continue
+        kind = model.model_fields[part].annotation
+        inner = [kind, *get_args(kind)]
+        model = next(k for k in inner if isinstance(k, type) and issubclass(k, BaseModel))
+    return [name for name in model.model_fields if name != "folder"]

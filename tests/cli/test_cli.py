@@ -163,3 +163,31 @@ def test_module_runs_as_a_program():
     )
     assert done.returncode == 0
     assert "stop_sign" in done.stdout
+
+
+def test_a_smaller_judgement_does_not_replace_a_larger_one(run, capsys):
+    words = ["evaluate", "grid", run, "--grid", run.parent / "grid.yaml", "--victim", "gtsrb-cnn"]
+    assert call(*words, "--draws", "1") == 1
+    assert "would be lost" in capsys.readouterr().err
+    assert call(*words, "--draws", "1", "--replace") == 0
+    assert call(*words, "--draws", "2") == 0
+
+
+def test_a_victim_that_gives_nan_is_not_judged(run, capsys, tmp_path, monkeypatch):
+    (tmp_path / "nan_models.py").write_text(
+        "import torch\n"
+        "class Net(torch.nn.Module):\n"
+        "    class_names = ('Stop', 'Speed limit (80km/h)')\n"
+        "    def forward(self, images):\n"
+        "        return images.mean(dim=(2, 3))[:, :2] * float('nan')\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    words = ["evaluate", "grid", run, "--grid", run.parent / "grid.yaml", "--draws", "1"]
+    assert call(*words, "--victim", "nan_models:Net") == 1
+    assert "not all finite" in " ".join(capsys.readouterr().err.split())
+
+
+def test_an_artwork_is_not_judged_on_another_sign(run, capsys):
+    words = ["evaluate", "grid", run, "--scene", "stop_sign_vienna", "--victim", "gtsrb-cnn"]
+    assert call(*words) == 1
+    assert "made for us_r1_1, 762 mm" in " ".join(capsys.readouterr().err.split())

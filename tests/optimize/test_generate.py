@@ -172,8 +172,34 @@ def test_a_folder_with_another_run_is_refused(scene, colour_victim, short, tmp_p
     with pytest.raises(UserError, match="other values of: target, options"):
         generate(scene, [colour_victim], _recipe(short, target="blue"), run, resume=True)
     assert load_artwork(run).sha256 == first.sha256
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "letter.txt").write_text("mine")
     with pytest.raises(UserError, match="no such file"):
-        generate(scene, [colour_victim], _recipe(short), tmp_path / "none", resume=True)
+        generate(scene, [colour_victim], _recipe(short), tmp_path / "other", resume=True)
+    assert (tmp_path / "other" / "letter.txt").read_text() == "mine"
+
+
+def test_resume_of_a_run_killed_before_its_manifest_starts_it(
+    scene, colour_victim, short, tmp_path
+):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / ".run.1.tmp.json").write_text("{")
+    artwork = generate(scene, [colour_victim], _recipe(short), run, resume=True)
+    again = generate(scene, [colour_victim], _recipe(short), tmp_path / "new", resume=True)
+    assert artwork.sha256 == again.sha256
+    assert not (run / ".run.1.tmp.json").exists()
+
+
+def test_resume_with_an_edited_mask_is_refused(scene, colour_victim, short, tmp_path):
+    svg = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><rect {} /></svg>'
+    mask = tmp_path / "mask.svg"
+    mask.write_text(svg.format('x="2" y="2" width="2" height="2"'))
+    recipe = _recipe(short, layout=str(mask))
+    generate(scene, [colour_victim], recipe, tmp_path / "run")
+    mask.write_text(svg.format('x="4" y="4" width="2" height="2"'))
+    with pytest.raises(UserError, match="other values of: options"):
+        generate(scene, [colour_victim], recipe, tmp_path / "run", resume=True)
 
 
 def test_nan_from_a_victim_is_said(scene, colour_victim, short, tmp_path):

@@ -28,11 +28,15 @@ def test_rp2_lab_is_the_papers_table():
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (("colour",), 3, "colour: Extra inputs are not permitted"),
+        (("colour",), 3, "colour: no such key (allowed here: name, description, carrier"),
         (("views", "distance_m", "low"), -2.0, "views.distance_m"),
-        (("camera", "focal_px"), 0, "camera.focal_px: Input should be greater than 0"),
+        (("camera", "focal_px"), 0, "camera.focal_px: must be greater than 0"),
         (("carrier", "width_mm"), -762, "carrier.width_mm"),
         (("imaging", "jpeg_share"), 1.5, "imaging.jpeg_share"),
+        (("camera", "focal_mm"), 50, "no such key (allowed here: focal_px, width_px, height_px)"),
+        (("judge", "jpeg_quality", "high"), 950, "jpeg_quality: must stay within 1 to 100"),
+        (("views", "distance_m", "high"), float("inf"), "views.distance_m.high"),
+        (("views", "distance_m", "low"), 0.2, "at least the carrier's width"),
         (("views", "yaw_deg", "wide_high"), 90, "yaw_deg: must stay within"),
         (("colour_texels",), 100, "multiple of colour_texels"),
     ],
