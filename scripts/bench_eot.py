@@ -12,6 +12,7 @@ import argparse
 import os
 import resource
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -129,7 +130,8 @@ def bench_classifier(name: str, rounds: int) -> None:
 
 def bench_yolo(rounds: int) -> None:
     """64 frames of 640 px in parts, the sign rendered at 160 px."""
-    os.environ |= {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false"}
+    quiet = {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false"}
+    os.environ |= {**quiet, "YOLO_CONFIG_DIR": tempfile.mkdtemp()}
     from ultralytics.nn.tasks import DetectionModel
 
     model: nn.Module = DetectionModel("yolov8n.yaml", verbose=False).eval().requires_grad_(False)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from physadv.evaluate.conditions import GAMMA, Conditions
-from physadv.scene.faces import octagon, scene_face
+from physadv.scene.faces import face_outline_mm, scene_face
 from physadv.scene.pose import (
     Camera,
     Pose,
@@ -57,15 +57,9 @@ class Region:
     to_region: Array
 
 
-def outline_mm(scene: Scene) -> Array:
-    """[8,2] corners of the sign's octagon on its plane, mm, y up."""
-    width = scene.carrier.width_mm
-    return (octagon(width) - width / 2) * [1.0, -1.0]
-
-
 def sign_box(scene: Scene, pose: Pose) -> Array:
     """Tight box xyxy [4] of the sign's outline on the sensor, in pixels."""
-    return bounding_box(project(_to_sensor(scene, pose), outline_mm(scene)))
+    return bounding_box(project(_to_sensor(scene, pose), face_outline_mm(scene)))
 
 
 def region_of(scene: Scene, pose: Pose, margin: float = 0.0, also: Array | None = None) -> Region:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from physadv.imaging.light import colour_transforms, light_fields
 from physadv.imaging.optics import blur_kernels
-from physadv.scene.faces import octagon
+from physadv.scene.faces import face_outline_mm
 from physadv.scene.pose import (
     Camera,
     Pose,
@@ -77,12 +77,6 @@ class CropGeometry:
     to_texture: Array
     width_px: float
     height_px: float
-
-
-def face_outline_mm(scene: Scene) -> Array:
-    """[8, 2] corners of the carrier's octagonal outline on its plane, mm, y up."""
-    width = scene.carrier.width_mm
-    return (octagon(width) - width / 2) * [1.0, -1.0]
 
 
 def crop_geometry(

@@ -56,6 +56,12 @@ def octagon(width: float = 1.0) -> npt.NDArray[np.float64]:
     )
 
 
+def face_outline_mm(scene: Scene) -> npt.NDArray[np.float64]:
+    """[8, 2] corners of the carrier's octagonal outline on its plane, mm, y up."""
+    width = scene.carrier.width_mm
+    return (octagon(width) - width / 2) * [1.0, -1.0]
+
+
 def _rounded_octagon(draw: ImageDraw.ImageDraw, size: int, inset: float, radius: float) -> None:
     """Fill an octagon, inset, with round corners: a smaller polygon dilated by discs."""
     centre = size / 2

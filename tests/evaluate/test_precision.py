@@ -8,8 +8,8 @@ import pytest
 
 from physadv.evaluate.compositing import Lighting, match_lighting, stick
 from physadv.evaluate.conditions import NEUTRAL
-from physadv.evaluate.renderer import FaceTexture, View, outline_mm, paint, region_of
-from physadv.scene.faces import draw_face, octagon
+from physadv.evaluate.renderer import FaceTexture, View, paint, region_of
+from physadv.scene.faces import draw_face, face_outline_mm, octagon
 from physadv.scene.pose import Camera, Pose, plane_to_image, project
 
 CAMERA = Camera(500, 640, 480)
@@ -113,4 +113,4 @@ def test_light_that_falls_off_is_followed():
 
 
 def test_outline_fills_the_carriers_width(scene):
-    assert np.allclose(np.ptp(outline_mm(scene), axis=0), scene.carrier.width_mm)
+    assert np.allclose(np.ptp(face_outline_mm(scene), axis=0), scene.carrier.width_mm)

@@ -14,14 +14,13 @@ from physadv.evaluate.renderer import (
     View,
     cut_crop,
     motion_kernel,
-    outline_mm,
     paint,
     region_of,
 )
 from physadv.imaging.render import render_views
 from physadv.imaging.texture import composite, prepare
 from physadv.imaging.views import crop_geometry, sample_views
-from physadv.scene.faces import draw_face
+from physadv.scene.faces import draw_face, face_outline_mm
 from physadv.scene.pose import Pose, bounding_box, project
 
 
@@ -70,7 +69,7 @@ def test_sign_lands_where_the_geometry_says(scene, green_poster):
     for pose in (Pose(1.7), Pose(3.0, 40, 5, 4), Pose(9.0, -30)):
         view = _view(scene, pose, green_poster)
         image = paint(view, np.full((256, 256, 3), 255, np.uint8)).astype(float).mean(axis=-1)
-        outline = project(view.region.to_region, outline_mm(scene))
+        outline = project(view.region.to_region, face_outline_mm(scene))
         assert np.allclose(bounding_box(outline), view.region.box)
         # The sum of coverage is the octagon's area; its centroid the octagon's.
         area = cv2.contourArea(outline.astype(np.float32))

@@ -12,7 +12,8 @@ from PIL import Image
 
 from physadv.imaging.render import render_views, warp_texture
 from physadv.imaging.texture import composite, prepare, texture_side
-from physadv.imaging.views import crop_geometry, face_outline_mm, sample_views
+from physadv.imaging.views import crop_geometry, sample_views
+from physadv.scene.faces import face_outline_mm
 from physadv.scene.pose import (
     Camera,
     Pose,
