@@ -67,7 +67,9 @@ def match_lighting(photo: Picture, corners: Array, face: Picture) -> Lighting | 
     red, white = (np.median(value[part], axis=0) for part in (is_red, is_white))
     solid = face[..., 3] == 255
     red_face = solid & (face[..., :3].min(axis=-1) < 90)
-    white_face = solid & (face[..., :3].min(axis=-1) > 200)
+    white_face = solid & (face[..., :3].min(axis=-1) > 180)
+    if red_face.sum() < _MIN_PIXELS or white_face.sum() < _MIN_PIXELS:
+        return None
     known_red = np.median(face[red_face][:, :3], axis=0)
     known_white = np.median(face[white_face][:, :3], axis=0)
     # The white legend gives the light's colour; what the red field has of green and blue beyond

@@ -31,6 +31,12 @@ from physadv.victim.protocol import ClassifierVictim
 
 FIND, FIT = "find", "fit"
 RUN_NAME = "run.json"
+_OWN_TEMPORARIES = (
+    ".run.*.tmp.json",
+    ".artwork.*.tmp.*",
+    ".checkpoint.*.tmp.safetensors",
+    ".history.*.tmp.jsonl",
+)
 _FIND_SHARE = 0.3  # of the steps
 _FIND_WEIGHTS = Weights(nps=0.0, tv=0.0, perceptibility=20.0, perceptibility_norm=1)
 _MIN_STICKER_TEXELS = 16
@@ -175,8 +181,9 @@ def open_run(out: Path, manifest: RunManifest, *, resume: bool) -> Path:
     """
     path = out / RUN_NAME
     if out.is_dir():
-        for stale in out.glob(".*.tmp*"):
-            stale.unlink()
+        for name in _OWN_TEMPORARIES:
+            for stale in out.glob(name):
+                stale.unlink()
     # A run that was killed before it wrote its manifest is simply started.
     if resume and (path.exists() or (out.is_dir() and any(out.iterdir()))):
         found = read_json(path)

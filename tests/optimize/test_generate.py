@@ -174,9 +174,11 @@ def test_a_folder_with_another_run_is_refused(scene, colour_victim, short, tmp_p
     assert load_artwork(run).sha256 == first.sha256
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "letter.txt").write_text("mine")
+    (tmp_path / "other" / ".notes.tmp.txt").write_text("mine too")
     with pytest.raises(UserError, match="no such file"):
         generate(scene, [colour_victim], _recipe(short), tmp_path / "other", resume=True)
     assert (tmp_path / "other" / "letter.txt").read_text() == "mine"
+    assert (tmp_path / "other" / ".notes.tmp.txt").read_text() == "mine too"
 
 
 def test_resume_of_a_run_killed_before_its_manifest_starts_it(
