@@ -6,6 +6,10 @@ from typing import Any, Literal
 Treatment = Literal["clean", "blank", "noise", "adversarial"]
 TREATMENTS: tuple[Treatment, ...] = ("clean", "blank", "noise", "adversarial")
 
+Crop = Literal["exact", "jittered"]
+CROPS: tuple[Crop, ...] = ("exact", "jittered")
+"""How an object is cut out for a classifier: its true box, or that box moved and scaled."""
+
 Verdict = Literal["hit", "target", "misclassified", "missed"]
 """A partition of outcomes: ``hit`` the true class, ``target`` the attacker's class,
 ``misclassified`` any other class, ``missed`` nothing found (detectors only)."""

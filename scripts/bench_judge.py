@@ -2,9 +2,10 @@
 
     python scripts/bench_judge.py [--workers 2] [--draws 20] [--rounds 5]
 
-A view is one treatment of one draw: rendered at the sensor's resolution and classified in its
-exact and in its jittered crop. Beside it, in the same run, the bare classification of as many
-64 px crops, so that the figure can be compared between machines.
+A view is one treatment of one draw: rendered at the sensor's resolution and classified, once in
+its exact crop, then in both crops as ``physadv evaluate grid`` does unless told. Beside it, in
+the same run, the bare classification of as many 64 px crops, so that the figures can be compared
+between machines.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from physadv.artwork.files import Artwork
 from physadv.evaluate.grid import evaluate_grid
 from physadv.scene.catalog import load_grid, load_scene
 from physadv.scene.faces import draw_face
-from physadv.types import TREATMENTS
+from physadv.types import CROPS, TREATMENTS
 from physadv.victim.catalog import load_victim
 
 
@@ -35,26 +36,34 @@ def main() -> None:
     scene, grid = load_scene("stop_sign"), load_grid("rp2_lab")
     victim = load_victim("gtsrb-cnn")
     count = len(grid.cells) * arguments.draws * len(TREATMENTS)
-    rates, bares = [], []
+    rates: dict[str, list[float]] = {"one crop": [], "two crops": [], "bare": []}
     for n in range(arguments.rounds + 1):
+        for name, crops in (("one crop", CROPS[:1]), ("two crops", CROPS)):
+            started = time.perf_counter()
+            evaluate_grid(
+                artwork,
+                scene,
+                grid,
+                victim,
+                draws=arguments.draws,
+                seed=n,
+                workers=arguments.workers,
+                crops=crops,
+            )
+            rates[name].append(count / (time.perf_counter() - started))
         started = time.perf_counter()
-        evaluate_grid(
-            artwork, scene, grid, victim, draws=arguments.draws, seed=n, workers=arguments.workers
-        )
-        middle = time.perf_counter()
         with torch.no_grad():
             for _ in range(count // 64):
                 victim.logits(torch.rand(64, 3, 64, 64))
-        ended = time.perf_counter()
-        if n:
-            rates.append(count / (middle - started))
-            bares.append(64 * (count // 64) / (ended - middle))
-    print(
-        f"judge: {statistics.median(rates):.0f} views a second (min {min(rates):.0f}, max "
-        f"{max(rates):.0f}) with {arguments.workers} workers; bare classification of 64 px crops "
-        f"{statistics.median(bares):.0f} a second, "
-        f"{statistics.median(b / r for b, r in zip(bares, rates, strict=True)):.1f} times as many"
-    )
+        rates["bare"].append(64 * (count // 64) / (time.perf_counter() - started))
+    print(f"per second with {arguments.workers} workers, median (least to most) of rounds:")
+    for name, label in (
+        ("one crop", "views rendered and classified in one crop"),
+        ("two crops", "views rendered and classified in two crops"),
+        ("bare", "bare classifications of 64 px crops"),
+    ):
+        seen = rates[name][1:]  # the first round warms up
+        print(f"  {label}: {statistics.median(seen):.0f} ({min(seen):.0f} to {max(seen):.0f})")
 
 
 if __name__ == "__main__":

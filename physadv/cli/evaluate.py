@@ -1,6 +1,7 @@
 """evaluate grid, evaluate photos: look at the victims through the judge."""
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -15,13 +16,13 @@ from physadv.cli.options import Backgrounds, Device, RunFolder, Seed, VictimName
 from physadv.data.environment import choose_device
 from physadv.data.files import read_json, write_json
 from physadv.evaluate.examples import write_views
-from physadv.evaluate.grid import CROPS, evaluate_grid
+from physadv.evaluate.grid import evaluate_grid
 from physadv.evaluate.photos import evaluate_photos
 from physadv.evaluate.trials import TRIALS_NAME, load_trials, save_trials
 from physadv.report.summary import summarise, summary_table
 from physadv.scene.catalog import load_grid, load_scene
 from physadv.scene.schema import Scene
-from physadv.types import TREATMENTS, Trial
+from physadv.types import CROPS, TREATMENTS, Trial
 from physadv.victim.catalog import load_victim
 from physadv.victim.protocol import ClassifierVictim
 
@@ -35,6 +36,13 @@ SceneOption = Annotated[
 ]
 
 app = typer.Typer(help="Judge an artwork with controls and intervals.", no_args_is_help=True)
+
+
+class CropName(StrEnum):
+    """``physadv.types.Crop`` for the command line."""
+
+    exact = "exact"
+    jittered = "jittered"
 
 
 @app.command("grid")
@@ -56,6 +64,13 @@ def grid(
     backgrounds: Backgrounds = None,
     device: Device = "auto",
     workers: Annotated[int, typer.Option(help="Threads.", min=1)] = 2,
+    crop: Annotated[
+        list[CropName] | None,
+        typer.Option(
+            help="Cut the sign out by its exact or a jittered box (default: each).",
+            show_default=False,
+        ),
+    ] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Let fewer views replace an earlier judgement.")
     ] = False,
@@ -69,7 +84,8 @@ def grid(
     cells = load_grid(grid_name or loaded.default_grid)
     chosen = choose_device(device)
     victims = [load_victim(name).to(chosen) for name in victim]
-    looks = len(cells.cells) * draws * len(TREATMENTS) * len(CROPS)
+    crops = [name for name in CROPS if not crop or name in crop]
+    looks = len(cells.cells) * draws * len(TREATMENTS) * len(crops)
     for opponent in victims:
         _check_replacing(run, opponent.name, cells.name, looks, replace)
     for number, opponent in enumerate(victims):
@@ -84,6 +100,7 @@ def grid(
                 backgrounds=backgrounds,
                 run_name=run.resolve().name,
                 workers=workers,
+                crops=crops,
                 progress=lambda done, total, name=opponent.name: line.update(  # type: ignore[misc]
                     f"judge {name}", done, total
                 ),

@@ -1,17 +1,19 @@
 """Sticking artwork onto a sign in a photograph: its place, its light, its resolution."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from physadv.evaluate.octagon import face_to_photo, red_mask
+from physadv.scene.pose import bounding_box, project
 
 Picture = npt.NDArray[np.uint8]
 Array = npt.NDArray[np.float64]
 
-_OVERSAMPLE = 3
+_LAYER_TX = 600
+_MOST_OVERSAMPLE = 16
 _MIN_PIXELS = 30
 
 
@@ -109,8 +111,8 @@ def stick(
 ) -> Picture:
     """Composite a print onto the sign.
 
-    The print is warped at ``_OVERSAMPLE`` times the photograph's resolution and averaged down,
-    so that it is filtered by area; its colours take the light of the sign.
+    The print is warped at the resolution of its own texels (3 to 16 times the photograph's) and
+    averaged down, so that it is filtered by area; its colours take the light of the sign.
 
     Args:
         photo: [H,W,3] uint8 RGB.
@@ -123,11 +125,22 @@ def stick(
         [H,W,3] uint8 RGB.
     """
     layer = np.dstack([colours * mask[..., None], mask.astype(np.uint8) * 255])
-    factor = max(1, round(600 / len(mask)))
+    factor = max(1, round(_LAYER_TX / len(mask)))
     layer = layer.repeat(factor, 0).repeat(factor, 1)
-    warped = _warp_face(layer, corners, photo.shape, _OVERSAMPLE).astype(np.float32)
-    small = cv2.resize(warped, (photo.shape[1], photo.shape[0]), interpolation=cv2.INTER_AREA)
+    square = project(face_to_photo(corners), np.array([[0.0, 0], [1, 0], [1, 1], [0, 1]]))
+    box = bounding_box(square)
+    low = np.floor(box[:2]).astype(int).clip(0)
+    high = np.minimum(np.ceil(box[2:]).astype(int), photo.shape[1::-1])
+    if (high <= low).any():
+        return photo.copy()
+    oversample = int(np.clip(np.ceil(len(layer) / (box[2:] - box[:2]).min()), 3, _MOST_OVERSAMPLE))
+    part = photo[low[1] : high[1], low[0] : high[0]]
+    warped = _warp_face(layer, corners - low, part.shape, oversample).astype(np.float32)
+    small = cv2.resize(warped, (part.shape[1], part.shape[0]), interpolation=cv2.INTER_AREA)
     alpha = small[..., 3:] / 255
     pure = small[..., :3] / np.maximum(alpha, 1e-3)
-    mixed = photo * (1 - alpha) + lighting.apply(pure) * alpha
-    return np.rint(mixed.clip(0, 255)).astype(np.uint8)
+    lit = replace(lighting, centre=lighting.centre - low).apply(pure)
+    mixed = part * (1 - alpha) + lit * alpha
+    stuck = photo.copy()
+    stuck[low[1] : high[1], low[0] : high[0]] = np.rint(mixed.clip(0, 255)).astype(np.uint8)
+    return stuck

@@ -11,7 +11,7 @@ from physadv.data.files import atomic_path, write_json
 from physadv.evaluate.backgrounds import background_pictures, cut
 from physadv.evaluate.conditions import NEUTRAL
 from physadv.evaluate.judging import Question, ask
-from physadv.evaluate.renderer import FaceTexture, View, cut_crop, paint, region_of
+from physadv.evaluate.renderer import SignTexture, View, cut_crop, paint, region_of
 from physadv.evaluate.treatments import stuck_colours
 from physadv.scene.pose import Pose
 from physadv.scene.schema import Scene
@@ -51,7 +51,7 @@ def write_views(
         UserError: If the artwork does not belong to the scene, or the folder cannot be written.
     """
     question = Question.of(scene, artwork, victim)
-    face, pictures = FaceTexture(scene), background_pictures(seed, backgrounds)
+    sign, pictures = SignTexture(scene, artwork.mask), background_pictures(seed, backgrounds)
     entries = []
     for distance_ft, yaw_deg in PLACES_FT_DEG:
         distance_m = round(feet_to_m(distance_ft), 3)
@@ -60,7 +60,7 @@ def write_views(
             generator = generator_for(0, "examples", str(distance_m), str(yaw_deg))
             picture = pictures[int(generator.integers(len(pictures)))]
             behind = cut(picture, generator, region.width_px, region.height_px)
-            view = View.of(scene, region, face, artwork.mask, behind, _CONDITIONS)
+            view = View.of(scene, region, sign, behind, _CONDITIONS)
             colours = stuck_colours(treatment, artwork, scene.colour_texels, generator)
             frame = paint(view, colours)
             crop = cut_crop(frame, np.asarray(region.box))

@@ -12,19 +12,19 @@ import torch
 
 from physadv.artwork.files import Artwork
 from physadv.checks import UserError, check_range
-from physadv.evaluate.backgrounds import Picture, background_pictures, cut
+from physadv.evaluate.backgrounds import background_pictures, cut
 from physadv.evaluate.conditions import sample_conditions
-from physadv.evaluate.judging import Question, ask, jittered_box, trial
-from physadv.evaluate.renderer import FaceTexture, View, cut_crop, paint, region_of, sign_box
+from physadv.evaluate.judging import Array, Picture, Question, ask, jittered_box, trial
+from physadv.evaluate.renderer import SignTexture, View, cut_crop, paint, region_of, sign_box
 from physadv.evaluate.treatments import stuck_colours
 from physadv.scene.pose import Pose
 from physadv.scene.schema import Cell, Grid, Scene
 from physadv.seeding import generator_for
-from physadv.types import TREATMENTS, Treatment, Trial
+from physadv.types import CROPS, TREATMENTS, Crop, Treatment, Trial
 from physadv.victim.protocol import ClassifierVictim
 
 _MIN_SIGN_PX = 4.0
-CROPS = ("exact", "jittered")
+_DRAWS_AT_ONCE = 20
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,10 @@ class _Job:
     scene: Scene
     grid: Grid
     question: Question
-    face: FaceTexture
+    sign: SignTexture
     pictures: list[Picture]
     treatments: tuple[Treatment, ...]
+    crops: tuple[Crop, ...]
     seed: int
     run_name: str
 
@@ -51,7 +52,38 @@ def draw_pose(grid: Grid, cell: Cell, generator: np.random.Generator) -> Pose:
     return Pose(float(distance), float(yaw), float(pitch), float(roll))
 
 
-def _judge_draw(job: _Job, cell: Cell, draw: int) -> list[Trial]:
+def _judge_draws(job: _Job, cell: Cell, draws: range) -> list[Trial]:
+    """Render and judge some draws of a cell; their crops are read in one batch."""
+    crops: list[Picture] = []
+    contexts: list[tuple[Treatment, dict[str, object]]] = []
+    for draw in draws:
+        pose, found = _crops_of_draw(job, cell, draw)
+        for (crop, treatment), picture in found.items():
+            crops.append(picture)
+            context = {
+                "run": job.run_name,
+                "source": "grid",
+                "cell": cell.name,
+                "distance_m": cell.distance_m,
+                "yaw_deg": cell.yaw_deg,
+                "pitch_deg": pose.pitch_deg,
+                "roll_deg": pose.roll_deg,
+                "crop": crop,
+                "group": job.grid.name,
+                "frame": draw,
+            }
+            contexts.append((treatment, context))
+    answers = ask(job.question.victim, crops)
+    return [
+        trial(job.question, job.artwork, answer, treatment, **context)
+        for answer, (treatment, context) in zip(answers, contexts, strict=True)
+    ]
+
+
+def _crops_of_draw(
+    job: _Job, cell: Cell, draw: int
+) -> tuple[Pose, dict[tuple[Crop, Treatment], Picture]]:
+    """Both crops of every treatment of one draw."""
     generator = generator_for(job.seed, "judge", job.grid.name, cell.name, draw)
     pose = draw_pose(job.grid, cell, generator)
     box = sign_box(job.scene, pose)
@@ -60,36 +92,18 @@ def _judge_draw(job: _Job, cell: Cell, draw: int) -> list[Trial]:
     picture = job.pictures[int(generator.integers(len(job.pictures)))]
     behind = cut(picture, generator, region.width_px, region.height_px)
     conditions = sample_conditions(job.scene.judge, generator)
-    view = View.of(job.scene, region, job.face, job.artwork.mask, behind, conditions)
+    view = View.of(job.scene, region, job.sign, behind, conditions)
     origin = np.array([region.left, region.top, region.left, region.top])
-    boxes = dict(zip(CROPS, (region.box, jittered - origin), strict=True))
+    boxes: dict[Crop, Array] = {"exact": region.box, "jittered": jittered - origin}
     images = {}
     for treatment in job.treatments:
         colours = stuck_colours(treatment, job.artwork, job.scene.colour_texels, generator)
         images[treatment] = paint(view, colours)
-    trials = []
-    for crop, box in boxes.items():
-        crops = [cut_crop(image, box) for image in images.values()]
-        for treatment, answer in zip(images, ask(job.question.victim, crops), strict=True):
-            trials.append(
-                trial(
-                    job.question,
-                    job.artwork,
-                    answer,
-                    treatment,
-                    run=job.run_name,
-                    source="grid",
-                    cell=cell.name,
-                    distance_m=cell.distance_m,
-                    yaw_deg=cell.yaw_deg,
-                    pitch_deg=pose.pitch_deg,
-                    roll_deg=pose.roll_deg,
-                    crop=crop,
-                    group=job.grid.name,
-                    frame=draw,
-                )
-            )
-    return trials
+    return pose, {
+        (crop, treatment): cut_crop(image, boxes[crop])
+        for crop in job.crops
+        for treatment, image in images.items()
+    }
 
 
 def check_cells(scene: Scene, grid: Grid) -> None:
@@ -144,12 +158,13 @@ def evaluate_grid(
     run_name: str = "",
     workers: int = 2,
     treatments: Sequence[Treatment] = TREATMENTS,
+    crops: Sequence[Crop] = CROPS,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Trial]:
     """Render the sign over a grid with OpenCV and record what the victim reads.
 
     Every treatment is seen on the same draws: pose, background, light, optics, noise and file.
-    Each view is judged once with the sign's exact box and once with a jittered one.
+    Each view is read once in every crop: the sign's exact box and a jittered one.
 
     Args:
         artwork: What is stuck on the sign.
@@ -162,6 +177,8 @@ def evaluate_grid(
         run_name: Recorded in every Trial.
         workers: Threads; the Trials do not depend on their number.
         treatments: Which to judge.
+        crops: How each view is cut out for the victim; the Trials of one do not depend on the
+            other's being there.
         progress: Called as (done, total) in draws.
 
     Returns:
@@ -179,18 +196,25 @@ def evaluate_grid(
         scene,
         grid,
         Question.of(scene, artwork, victim),
-        FaceTexture(scene),
+        SignTexture(scene, artwork.mask),
         background_pictures(seed, backgrounds),
         tuple(treatments),
+        tuple(crops),
         seed,
         run_name,
     )
-    places = [(cell, draw) for cell in grid.cells for draw in range(draws)]
+    places = [
+        (cell, range(first, min(first + _DRAWS_AT_ONCE, draws)))
+        for cell in grid.cells
+        for first in range(0, draws, _DRAWS_AT_ONCE)
+    ]
     trials: list[Trial] = []
+    done = 0
     with one_thread_each(), ThreadPoolExecutor(workers) as pool:
-        results = pool.map(lambda place: _judge_draw(job, *place), places)
-        for done, found in enumerate(results, start=1):
+        results = pool.map(lambda place: _judge_draws(job, *place), places)
+        for (_, judged), found in zip(places, results, strict=True):
             trials.extend(found)
-            if progress is not None and (done % 20 == 0 or done == len(places)):
-                progress(done, len(places))
+            done += len(judged)
+            if progress is not None:
+                progress(done, len(grid.cells) * draws)
     return trials

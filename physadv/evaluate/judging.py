@@ -67,17 +67,30 @@ class Question:
 
 @torch.no_grad()
 def ask(victim: ClassifierVictim, crops: Sequence[Picture]) -> list[Answer]:
-    """Classify crops [h,w,3] uint8 RGB of one size; the victim resizes them itself."""
-    batch = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
-    logits = victim.logits(batch.to(victim.device).float().div_(255))
+    """Classify crops [h,w,3] uint8 RGB of any sizes; the victim resizes them itself."""
+    by_size: dict[tuple[int, ...], list[int]] = {}
+    for index, crop in enumerate(crops):
+        by_size.setdefault(crop.shape, []).append(index)
+    fitted = [victim.fit(_batch([crops[i] for i in same], victim)) for same in by_size.values()]
+    if len({images.shape[1:] for images in fitted}) == 1:
+        fitted = [torch.cat(fitted)]
+    logits = torch.cat([victim.logits(images) for images in fitted])
     if not torch.isfinite(logits).all():
         raise UserError(
             f"ask {victim.name}",
             "its logits are not all finite numbers",
             "Mend the victim: a class read from NaN would be counted as an answer.",
         )
-    scores, classes = logits.softmax(dim=1).max(dim=1)
-    return [Answer(int(c), float(s)) for c, s in zip(classes, scores, strict=True)]
+    scores, classes = (values.tolist() for values in logits.softmax(dim=1).max(dim=1))
+    order = [index for same in by_size.values() for index in same]
+    found = {i: Answer(c, s) for i, c, s in zip(order, classes, scores, strict=True)}
+    return [found[index] for index in range(len(crops))]
+
+
+def _batch(crops: Sequence[Picture], victim: ClassifierVictim) -> torch.Tensor:
+    """[B,3,h,w] in [0,1] on the victim's device."""
+    batch = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
+    return batch.to(victim.device) / 255
 
 
 def jittered_box(box: Array, generator: np.random.Generator) -> Array:

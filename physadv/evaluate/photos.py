@@ -147,7 +147,13 @@ def evaluate_photos(
         UsageError: If the victim does not know the artwork's target.
     """
     question = Question.of(scene, artwork, victim)
-    face_name = scene.carrier.face if scene.carrier.face in FACES else next(iter(FACES))
+    face_name = scene.carrier.face
+    if face_name not in FACES:
+        raise UserError(
+            f"photographs of the face {face_name}",
+            "signs are found and lit by the red and white of a drawn stop sign",
+            f"Use a scene whose carrier.face is one of {', '.join(FACES)}.",
+        )
     face = scene_face(scene, _FACE_PX)
     trials: list[Trial] = []
     skipped: list[tuple[str, str]] = []

@@ -34,8 +34,6 @@ _LIGHT_LATTICE = 64
 _HALF = np.array([[1.0, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
 _UNHALF = np.linalg.inv(_HALF)
 
-_NO_ALPHA = np.array([1, 1, 1, 0], np.uint8)
-
 Picture = npt.NDArray[np.uint8]
 AnyPicture = npt.NDArray[Any]
 Array = npt.NDArray[np.float64]
@@ -94,23 +92,35 @@ def _to_sensor(scene: Scene, pose: Pose) -> Array:
     return plane_to_image(pose, camera)
 
 
-class FaceTexture:
-    """The scene's face, premultiplied RGBA, with halved copies for area filtering."""
+class SignTexture:
+    """A scene's face with a mask of what is stuck on it, filtered to any size.
 
-    def __init__(self, scene: Scene) -> None:
+    ``stamp`` [T,T,4] uint8 is 255, 255, 255, 0 where something is stuck, else 0.
+    """
+
+    def __init__(self, scene: Scene, mask: npt.NDArray[np.bool_]) -> None:
         face = scene_face(scene, FACE_PX).astype(np.float32)
         face[..., :3] *= face[..., 3:] / 255
+        # Halved copies, so that filtering down to a small size stays cheap.
         self._levels = [face]
         while len(self._levels[-1]) > 64:
             side = len(self._levels[-1]) // 2
             self._levels.append(
                 cv2.resize(self._levels[-1], (side, side), interpolation=cv2.INTER_AREA)
             )
+        stuck = mask.astype(np.uint8) * 255
+        self.stamp: Picture = cv2.merge([stuck, stuck, stuck, np.zeros_like(stuck)])
+        self.at = lru_cache(maxsize=128)(self._at)
 
-    def at(self, width_tx: int, height_tx: int) -> npt.NDArray[np.float32]:
-        """[height_tx, width_tx, 4] premultiplied RGBA in 0..255, area averaged."""
+    def _at(self, width_tx: int, height_tx: int) -> tuple[Picture, Picture]:
+        """``clean`` and ``covered`` of a View, [height_tx, width_tx, 4] uint8 each."""
         enough = [level for level in self._levels if len(level) >= max(width_tx, height_tx)]
-        return _area(enough[-1] if enough else self._levels[0], width_tx, height_tx)
+        clean = _area(enough[-1] if enough else self._levels[0], width_tx, height_tx)
+        stuck = self.stamp[..., 0].astype(np.float32) / 255
+        bare = 1 - _area(stuck, width_tx, height_tx)
+        covered = clean * bare[..., None]
+        covered[..., 3] += 255 * (1 - bare)
+        return cv2.convertScaleAbs(clean), cv2.convertScaleAbs(covered)
 
 
 def _texture_side(length_px: float) -> int:
@@ -143,8 +153,8 @@ class View:
 
     ``behind`` [h,w,3] uint8 is the background. ``clean`` [ty,tx,4] uint8 is the sign's texture,
     area filtered to about its size on the sensor, and ``covered`` the same with black, opaque
-    holes where something is stuck; both premultiplied RGBA. ``mask`` [T,T] is 255 where something
-    is stuck, ``from_texture`` [3,3] maps texture pixels to the region's.
+    holes where something is stuck; both premultiplied RGBA. ``stamp`` is ``SignTexture.stamp``,
+    ``from_texture`` [3,3] maps texture pixels to the region's.
     """
 
     region: Region
@@ -152,33 +162,29 @@ class View:
     conditions: Conditions
     clean: Picture
     covered: Picture
-    mask: Picture
+    stamp: Picture
     from_texture: Array
 
     @staticmethod
     def of(
         scene: Scene,
         region: Region,
-        face: FaceTexture,
-        mask: npt.NDArray[np.bool_],
+        sign: SignTexture,
         behind: Picture,
         conditions: Conditions,
     ) -> "View":
-        """Prepare a draw for things stuck where ``mask`` [T,T] is True."""
+        """Prepare a draw."""
         x1, y1, x2, y2 = region.box
         size = (_texture_side(x2 - x1), _texture_side(y2 - y1))
-        clean = face.at(*size)
-        stuck = _area(mask.astype(np.float32), *size)
-        covered = clean * (1 - stuck[..., None])
-        covered[..., 3] += 255 * stuck
+        clean, covered = sign.at(*size)
         side = scene.carrier.width_mm
         return View(
             region,
             behind,
             conditions,
-            np.rint(clean).astype(np.uint8),
-            np.rint(covered).astype(np.uint8),
-            mask.astype(np.uint8) * 255,
+            clean,
+            covered,
+            sign.stamp,
             region.to_region @ texture_to_plane(side, side, *size),
         )
 
@@ -195,11 +201,11 @@ def paint(view: View, colours: Picture | None) -> Picture:
     """
     conditions, texture = view.conditions, view.clean
     if colours is not None:
-        gain = np.diag(conditions.print_gain)
-        printed = cv2.transform(colours, np.column_stack([gain, 255 * conditions.print_offset]))
-        layer = cv2.bitwise_and(printed, printed, mask=view.mask)
-        layer = _area(layer, texture.shape[1], texture.shape[0])
-        texture = cv2.add(view.covered, cv2.cvtColor(layer, cv2.COLOR_RGB2RGBA) * _NO_ALPHA)
+        coded = np.arange(256)[:, None] * conditions.print_gain + 255 * conditions.print_offset
+        table = np.rint(coded.clip(0, 255)).astype(np.uint8)[None]
+        printed = cv2.cvtColor(cv2.LUT(colours, table), cv2.COLOR_RGB2RGBA)
+        layer = cv2.bitwise_and(printed, view.stamp)
+        texture = cv2.add(view.covered, _area(layer, texture.shape[1], texture.shape[0]))
     warped = cv2.warpPerspective(
         texture,
         _UNHALF @ view.from_texture @ _HALF,
@@ -229,11 +235,11 @@ def motion_kernel(length_px: float, angle_rad: float) -> npt.NDArray[np.float32]
     """A line of ``length_px`` through the centre, drawn by splatting 65 points bilinearly."""
     half = int(np.ceil(length_px / 2)) + 1
     kernel = np.zeros((2 * half + 1, 2 * half + 1), np.float32)
-    for t in np.linspace(-0.5, 0.5, 65) * length_px:
-        x, y = half + t * np.cos(angle_rad), half + t * np.sin(angle_rad)
-        left, top = int(np.floor(x)), int(np.floor(y))
-        for column, row in ((left, top), (left + 1, top), (left, top + 1), (left + 1, top + 1)):
-            kernel[row, column] += (1 - abs(x - column)) * (1 - abs(y - row))
+    along = np.linspace(-0.5, 0.5, 65) * length_px
+    x, y = half + along * np.cos(angle_rad), half + along * np.sin(angle_rad)
+    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
+    for column, row in ((left, top), (left + 1, top), (left, top + 1), (left + 1, top + 1)):
+        np.add.at(kernel, (row, column), (1 - abs(x - column)) * (1 - abs(y - row)))
     return kernel / kernel.sum()
 
 
@@ -285,11 +291,8 @@ def _expose(image: Picture, conditions: Conditions) -> Picture:
     if light is not None:
         pixels = cv2.multiply(pixels, cv2.merge([light, light, light]))
     pixels = cv2.transform(pixels, np.column_stack([matrix, np.full(3, bias)]))
-    if conditions.noise_sd > 0:
-        noise = _noise(height, width, conditions.noise_key)
-        pixels = cv2.scaleAdd(noise, 255 * conditions.noise_sd, pixels)
-    # convertScaleAbs takes absolute values, so what is below black is cut first.
-    exposed = cv2.convertScaleAbs(cv2.max(pixels, 0.0))
+    noise = _noise(height, width, conditions.noise_key)
+    exposed = cv2.addWeighted(noise, 255 * conditions.noise_sd, pixels, 1, 0, dtype=cv2.CV_8U)
     if conditions.jpeg_quality is None:
         return exposed
     quality = [cv2.IMWRITE_JPEG_QUALITY, conditions.jpeg_quality]

@@ -1,5 +1,6 @@
 """What is stuck on the sign under each treatment: nothing, a blank card, noise, the artwork."""
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -35,9 +36,7 @@ def noise_colours(artwork: Artwork, texels: int, generator: np.random.Generator)
         known = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in palette], np.uint8)
         colours = known[generator.integers(0, len(known), (texels, texels))]
     height, width = artwork.rgba.shape[:2]
-    rows = np.arange(height) * texels // height
-    columns = np.arange(width) * texels // width
-    return colours[rows[:, None], columns[None, :]]
+    return cv2.resize(colours, (width, height), interpolation=cv2.INTER_NEAREST)
 
 
 def stuck_colours(
@@ -50,4 +49,4 @@ def stuck_colours(
         return np.full(artwork.rgba[..., :3].shape, BLANK_GREY, np.uint8)
     if treatment == "noise":
         return noise_colours(artwork, texels, generator)
-    return np.ascontiguousarray(artwork.rgba[..., :3])
+    return cv2.cvtColor(artwork.rgba, cv2.COLOR_RGBA2RGB)

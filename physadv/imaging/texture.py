@@ -48,10 +48,16 @@ def prepare(face: Tensor, mask: Tensor, size_px: int, colour_texels: int) -> She
         colour_texels: C, a divisor of T.
 
     Returns:
-        A sheet of R = max(C, ``texture_side``) texels: exact, since colours are constant over
-        each of their texels.
+        A sheet of R texels, the least multiple of C that divides T and is at least ``size_px``
+        (or T): exact, since colours are constant over each of their texels.
     """
-    side = max(colour_texels, texture_side(face.shape[-1], size_px))
+    texels = face.shape[-1]
+    wanted = max(colour_texels, min(size_px, texels))
+    side = min(
+        side
+        for side in range(colour_texels, texels + 1, colour_texels)
+        if texels % side == 0 and side >= wanted
+    )
     colour = _pooled(face[:3] * face[3:] * (1 - mask), side)
     alpha = _pooled(face[3:].maximum(mask), side)
     return Sheet(torch.cat([colour, alpha]), _pooled(mask, side))

@@ -4,7 +4,6 @@ import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +17,16 @@ from physadv.artwork.palette import palette_for
 from physadv.artwork.parameterization import FreeRgb, Greyscale, PaletteChoice, Parameterization
 from physadv.artwork.rectangles import fit_rectangles, rectangles_mask
 from physadv.checks import UserError, check_range
-from physadv.data.environment import versions
-from physadv.data.files import read_json, write_json
 from physadv.imaging.backgrounds import background_pool
 from physadv.optimize.checkpoint import load_checkpoint
 from physadv.optimize.loop import Result, optimise
 from physadv.optimize.problem import Opponent, Problem, Progress, Settings, Weights
+from physadv.optimize.run import new_manifest, open_run, record_results
 from physadv.scene.faces import face_reference, scene_face
 from physadv.scene.schema import Scene
-from physadv.types import RunManifest
 from physadv.victim.protocol import ClassifierVictim
 
 FIND, FIT = "find", "fit"
-RUN_NAME = "run.json"
-_OWN_TEMPORARIES = (
-    ".run.*.tmp.json",
-    ".artwork.*.tmp.*",
-    ".checkpoint.*.tmp.safetensors",
-    ".history.*.tmp.jsonl",
-)
 _FIND_SHARE = 0.3  # of the steps
 _FIND_WEIGHTS = Weights(nps=0.0, tv=0.0, perceptibility=20.0, perceptibility_norm=1)
 _MIN_STICKER_TEXELS = 16
@@ -70,6 +60,9 @@ def opponents_of(
             true class.
         UsageError: If a victim does not know the target; its classes are listed.
     """
+    names = [victim.name for victim in victims]
+    if len(set(names)) < len(names):
+        raise UserError(f"victims {', '.join(names)}", "one is given twice", "Give each once.")
     found = []
     for victim in victims:
         true_index = victim.first_known(scene.carrier.true_class)
@@ -133,14 +126,24 @@ def generate(
         recipe.settings.size_px,
         Path(recipe.backgrounds) if recipe.backgrounds else None,
     )
-    manifest = _manifest(scene, victims, recipe, command)
+    described = scene.model_dump(mode="json", exclude={"folder"})
+    described["carrier"]["face"] = face_reference(scene)
+    manifest = new_manifest(
+        command,
+        described,
+        victims,
+        target=recipe.target,
+        layout=recipe.layout,
+        seed=recipe.settings.seed,
+        options=recipe.options(),
+    )
     manifest.options["face_sha256"] = hashlib.sha256(face.tobytes()).hexdigest()
     if mask is not None:
         manifest.options["mask_sha256"] = hashlib.sha256(mask.tobytes()).hexdigest()
     folder = open_run(Path(out), manifest, resume=resume)
     if resume and (folder / JSON_NAME).exists():
         artwork = load_artwork(folder)
-        _record(folder, artwork, 0.0)
+        record_results(folder, artwork, 0.0)
         return artwork
     started = time.monotonic()
     problem = Problem(
@@ -159,75 +162,8 @@ def generate(
     result = optimise(problem, recipe.settings, stage=FIT, folder=folder, progress=progress)
     artwork = _artwork(problem, recipe, result, mask, area_share(mask, on_face))
     save_artwork(artwork, folder)
-    _record(folder, artwork, time.monotonic() - started)
+    record_results(folder, artwork, time.monotonic() - started)
     return artwork
-
-
-def _record(folder: Path, artwork: Artwork, elapsed_s: float) -> None:
-    """Add results to the manifest, and the time to that of earlier parts of the run."""
-    recorded = read_json(folder / RUN_NAME)
-    timings = recorded["timings_s"]
-    timings["generate"] = round(timings.get("generate", 0.0) + elapsed_s, 1)
-    for name in ("held_out_success", "area_share"):
-        recorded["results"][name] = artwork.recipe[name]
-    write_json(folder / RUN_NAME, recorded)
-
-
-def open_run(out: Path, manifest: RunManifest, *, resume: bool) -> Path:
-    """Make the run folder, or check that the run in it is this one.
-
-    Raises:
-        UserError: If it holds other files, another run, or nothing to resume.
-    """
-    path = out / RUN_NAME
-    if out.is_dir():
-        for name in _OWN_TEMPORARIES:
-            for stale in out.glob(name):
-                stale.unlink()
-    # A run that was killed before it wrote its manifest is simply started.
-    if resume and (path.exists() or (out.is_dir() and any(out.iterdir()))):
-        found = read_json(path)
-        wanted = manifest.to_dict()
-        differing = [
-            key
-            for key in ("scene", "victims", "target", "layout", "seed", "options")
-            if found.get(key) != wanted[key]
-        ]
-        if differing:
-            raise UserError(
-                f"resume {out}",
-                f"it was started with other values of: {', '.join(differing)}",
-                "Repeat the command that is recorded in its run.json, or choose another --out.",
-            )
-        return out
-    if out.is_dir() and any(out.iterdir()):
-        held, do = "other files", "Choose another --out."
-        if path.exists():
-            held = "another run"
-            do = "Choose another --out, continue that run with --resume, or delete it."
-        raise UserError(f"write a run into {out}", f"the folder already holds {held}", do)
-    if out.exists() and not out.is_dir():
-        raise UserError(f"write a run into {out}", "that is a file", "Choose another --out.")
-    write_json(path, manifest.to_dict())
-    return out
-
-
-def _manifest(
-    scene: Scene, victims: Sequence[ClassifierVictim], recipe: Recipe, command: str
-) -> RunManifest:
-    described = scene.model_dump(mode="json", exclude={"folder"})
-    described["carrier"]["face"] = face_reference(scene)
-    return RunManifest(
-        command=command,
-        scene=described,
-        victims=[{"name": v.name, "weights_sha256": v.weights_sha256} for v in victims],
-        target=recipe.target,
-        layout=recipe.layout,
-        seed=recipe.settings.seed,
-        options=recipe.options(),
-        versions=versions(),
-        started=datetime.now(UTC).isoformat(timespec="seconds"),
-    )
 
 
 def _parameterization(scene: Scene, recipe: Recipe) -> Parameterization:

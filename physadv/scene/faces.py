@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 
 from physadv.checks import UserError, check_name
 from physadv.scene.schema import Scene
@@ -164,7 +164,11 @@ def image_face(path: Path, size_px: int) -> Face:
     """
     try:
         with Image.open(path) as image:
-            rgba = image.convert("RGBA").resize((size_px, size_px), Image.Resampling.BOX)
-    except (UnidentifiedImageError, OSError) as error:
+            rgba = (
+                ImageOps.exif_transpose(image)
+                .convert("RGBA")
+                .resize((size_px, size_px), Image.Resampling.BOX)
+            )
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
         raise UserError(f"carrier.face {path}", f"not an image ({error})", "Give a PNG.") from error
     return np.asarray(rgba)

@@ -45,6 +45,13 @@ class Spread(_Strict):
             raise ValueError("log_uniform needs low > 0")
         return self
 
+    @property
+    def extent(self) -> tuple[float, float]:
+        """Least and largest value that can be drawn."""
+        if self.wide_share == 0:
+            return self.low, self.high
+        return min(self.low, self.wide_low), max(self.high, self.wide_high)
+
     def sample(self, generator: np.random.Generator, size: int) -> npt.NDArray[np.float64]:
         """Draw [size] values."""
         if self.kind == "uniform":
@@ -96,13 +103,10 @@ class Views(_Strict):
 
     @model_validator(mode="after")
     def _in_front(self) -> "Views":
-        if self.distance_m.low <= 0:
+        if self.distance_m.extent[0] <= 0:
             raise ValueError("distance_m: low must be above 0")
         for name in ("yaw_deg", "pitch_deg"):
-            spread = getattr(self, name)
-            low, high = spread.low, spread.high
-            if spread.wide_share > 0:
-                low, high = min(low, spread.wide_low), max(high, spread.wide_high)
+            low, high = getattr(self, name).extent
             if low <= -85 or high >= 85:
                 raise ValueError(f"{name}: must stay within (-85, 85) degrees")
         return self
@@ -137,8 +141,8 @@ class Imaging(_Strict):
     @model_validator(mode="after")
     def _bounded(self) -> "Imaging":
         for name, (low, high) in _BOUNDS.items():
-            spread = getattr(self, name)
-            if spread.low < low or spread.high > high:
+            least, largest = getattr(self, name).extent
+            if least < low or largest > high:
                 raise ValueError(f"{name}: must stay within {low:g} to {high:g}")
         return self
 
@@ -176,7 +180,7 @@ class Scene(_Strict):
     def _texels(self) -> "Scene":
         if self.mask_texels % self.colour_texels:
             raise ValueError("mask_texels must be a multiple of colour_texels")
-        if self.views.distance_m.low * MM_PER_M < self.carrier.width_mm:
+        if self.views.distance_m.extent[0] * MM_PER_M < self.carrier.width_mm:
             raise ValueError(
                 "views.distance_m: low must be at least the carrier's width, or a turned carrier "
                 "would reach behind the camera"
@@ -207,6 +211,15 @@ class Grid(_Strict):
     roll_deg: Spread
     yaw_jitter_deg: Annotated[float, Field(ge=0, le=10)] = 0.0
     distance_jitter: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+
+    @model_validator(mode="after")
+    def _in_front(self) -> "Grid":
+        if any(abs(cell.yaw_deg) + self.yaw_jitter_deg >= 85 for cell in self.cells):
+            raise ValueError("yaw_deg plus yaw_jitter_deg must stay within (-85, 85) degrees")
+        low, high = self.pitch_deg.extent
+        if low <= -85 or high >= 85:
+            raise ValueError("pitch_deg: must stay within (-85, 85) degrees")
+        return self
 
     @model_validator(mode="after")
     def _unique(self) -> "Grid":

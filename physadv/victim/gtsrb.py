@@ -47,9 +47,13 @@ class GtsrbCnn(nn.Module):
         self.hidden = nn.Linear(32 * 4 * 4 + 96 * 4 * 4, 192)
         self.output = nn.Linear(192, classes)
 
+    def fit(self, images: Tensor) -> Tensor:
+        """Resample [B,3,H,W] to the input's size; what fits is returned as it is."""
+        return fit_input(images, self.input_px)
+
     def forward(self, images: Tensor) -> Tensor:
         """[B,3,H,W] in [0,1] -> [B,classes] logits."""
-        first = self.stage1(self.colour(_normalised(fit_input(images, self.input_px))))
+        first = self.stage1(self.colour(_normalised(self.fit(images))))
         second = self.stage2(first)
         pooled = [F.avg_pool2d(first, 4).flatten(1), F.avg_pool2d(second, 2).flatten(1)]
         features = self.dropout(torch.cat(pooled, dim=1))
@@ -100,7 +104,11 @@ class GtsrbResnet(nn.Module):
         self.dropout = nn.Dropout(0.2)
         self.output = nn.Linear(128, classes)
 
+    def fit(self, images: Tensor) -> Tensor:
+        """Resample [B,3,H,W] to the input's size; what fits is returned as it is."""
+        return fit_input(images, self.input_px)
+
     def forward(self, images: Tensor) -> Tensor:
         """[B,3,H,W] in [0,1] -> [B,classes] logits."""
-        features = self.body(self.stem(_normalised(fit_input(images, self.input_px))))
+        features = self.body(self.stem(_normalised(self.fit(images))))
         return self.output(self.dropout(features.mean(dim=(2, 3))))

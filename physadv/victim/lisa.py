@@ -29,9 +29,13 @@ class LisaCnn(nn.Module):
         self.conv3 = nn.Conv2d(128, 128, 5)
         self.fc = nn.Linear(512, classes)
 
+    def fit(self, images: Tensor) -> Tensor:
+        """Resample [B,3,H,W] to the input's size; what fits is returned as it is."""
+        return fit_input(images, self.input_px)
+
     def forward(self, images: Tensor) -> Tensor:
         """[B,3,H,W] in [0,1] -> [B,classes] logits."""
-        features = fit_input(images, self.input_px)
+        features = self.fit(images)
         for convolution in (self.conv1, self.conv2, self.conv3):
             features = convolution(features).relu()
         return self.fc(features.flatten(1))

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Protocol
 
 import torch
@@ -50,8 +51,8 @@ class ClassifierVictim:
     @property
     def device(self) -> torch.device:
         """Where the weights are; the CPU for a module without any."""
-        tensors = [*self.module.parameters(), *self.module.buffers()]
-        return tensors[0].device if tensors else torch.device("cpu")
+        first = next(chain(self.module.parameters(), self.module.buffers()), None)
+        return torch.device("cpu") if first is None else first.device
 
     def logits(self, images: Tensor) -> Tensor:
         """[B,K] logits for [B,3,H,W] images in [0,1]; gradients reach the images.
@@ -80,6 +81,15 @@ class ClassifierVictim:
         if torch.device(device) == self.device:
             return self
         return replace(self, module=copy.deepcopy(self.module).to(device))
+
+    def fit(self, images: Tensor) -> Tensor:
+        """The module's own first step, resampling, where it has a method ``fit``; else nothing.
+
+        ``module(images)`` equals ``module(fit(images))``, so that images of several sizes can be
+        fitted one by one and read in one batch.
+        """
+        fit = getattr(self.module, "fit", None)
+        return images if fit is None else fit(images)
 
     def class_index(self, name_or_index: str | int) -> int:
         """Output index of a class, by name (case does not matter) or by index.

@@ -5,7 +5,9 @@ import pytest
 from torch import Tensor, nn
 
 from physadv.artwork.files import Artwork
+from physadv.scene.catalog import load_grid
 from physadv.scene.faces import draw_face
+from physadv.scene.schema import Grid
 from physadv.victim.protocol import ClassifierVictim
 
 
@@ -45,3 +47,10 @@ def checker() -> Artwork:
     colours = generator.integers(0, 256, (64, 64, 3), np.uint8).repeat(4, 0).repeat(4, 1)
     alpha = (draw_face("us_r1_1", 256)[..., 3] > 127).astype(np.uint8) * 255
     return Artwork(np.dstack([colours, alpha]), 762, 762, "us_r1_1", "green", ("x",))
+
+
+@pytest.fixture
+def small_grid() -> Grid:
+    content = load_grid("rp2_lab").model_dump()
+    cells = [{"distance_m": 3.0, "yaw_deg": 0}, {"distance_m": 9.0, "yaw_deg": 30}]
+    return Grid.model_validate({**content, "name": "small", "cells": cells})

@@ -11,7 +11,7 @@ from physadv.evaluate.judging import jittered_box
 from physadv.evaluate.renderer import sign_box
 from physadv.scene.pose import Pose
 from physadv.scene.schema import Grid
-from physadv.types import TREATMENTS
+from physadv.types import CROPS, TREATMENTS
 from physadv.victim.protocol import ClassifierVictim
 
 
@@ -52,19 +52,35 @@ def _small_sticker() -> Artwork:
     return Artwork(rgba, 762, 762, "us_r1_1", "green", ("x",), {"palette": "rgb"})
 
 
-def test_treatments_differ_in_nothing_but_what_is_stuck(scene, fixed_grid):
+@pytest.mark.parametrize("crop", CROPS)
+def test_treatments_differ_in_nothing_but_what_is_stuck(scene, fixed_grid, crop):
     """Away from a small sticker, light, noise, blur, file and background are the same bits."""
     recorder = Recorder()
-    evaluate_grid(_small_sticker(), scene, fixed_grid, _victim(recorder), draws=12, workers=1)
-    for number, shown in enumerate(recorder.shown):
+    evaluate_grid(
+        _small_sticker(),
+        scene,
+        fixed_grid,
+        _victim(recorder),
+        draws=12,
+        workers=1,
+        crops=[crop],
+    )
+    draws = [draw for shown in recorder.shown for draw in shown.split(len(TREATMENTS))]
+    for shown in draws:
         rows = shown.shape[-2] // 6
         assert len(shown) == len(TREATMENTS)
         assert all(torch.equal(one[:, :rows], shown[0][:, :rows]) for one in shown)
         centre = shown[:, :, shown.shape[-2] // 2, shown.shape[-1] // 2]
-        # A jittered crop's centre may miss the sticker; exact ones come first in each draw.
-        assert number % 2 or len({tuple(c.tolist()) for c in centre}) == len(TREATMENTS)
-    tops = {recorder.shown[i][0, :, :8, :8].numpy().tobytes() for i in range(0, 24, 2)}
-    assert len(tops) == 12
+        # A jittered crop's centre may miss the sticker.
+        assert crop == "jittered" or len({tuple(c.tolist()) for c in centre}) == len(TREATMENTS)
+    assert len({shown[0, :, :8, :8].numpy().tobytes() for shown in draws}) == 12
+
+
+def test_a_crops_trials_do_not_depend_on_the_other(scene, small_grid, green_poster, dominant):
+    both = evaluate_grid(green_poster, scene, small_grid, dominant, draws=3)
+    for crop in CROPS:
+        alone = evaluate_grid(green_poster, scene, small_grid, dominant, draws=3, crops=[crop])
+        assert alone == [t for t in both if t.crop == crop]
 
 
 def test_exact_crops_have_the_signs_size_and_jittered_ones_do_not(
@@ -108,10 +124,18 @@ def test_jitter_is_ten_percent_of_centre_and_size():
 
 def test_each_draw_has_its_own_noise_print(still_scene, fixed_grid, green_poster):
     recorder = Recorder()
-    evaluate_grid(green_poster, still_scene, fixed_grid, _victim(recorder), draws=6, workers=1)
+    evaluate_grid(
+        green_poster,
+        still_scene,
+        fixed_grid,
+        _victim(recorder),
+        draws=6,
+        workers=1,
+        crops=["exact"],
+    )
     middle = (slice(None), slice(100, 150), slice(100, 150))
-    exact = recorder.shown[::2]
-    noise = {shown[TREATMENTS.index("noise")][middle].numpy().tobytes() for shown in exact}
-    poster = {shown[TREATMENTS.index("adversarial")][middle].numpy().tobytes() for shown in exact}
-    assert len(noise) == 6
+    draws = torch.cat(recorder.shown).split(len(TREATMENTS))
+    noise = {shown[TREATMENTS.index("noise")][middle].numpy().tobytes() for shown in draws}
+    poster = {shown[TREATMENTS.index("adversarial")][middle].numpy().tobytes() for shown in draws}
+    assert len(draws) == len(noise) == 6
     assert len(poster) == 1

@@ -13,7 +13,6 @@ from physadv.checks import UsageError, UserError
 from physadv.evaluate.examples import write_views
 from physadv.evaluate.grid import evaluate_grid
 from physadv.evaluate.treatments import noise_colours, stuck_colours
-from physadv.scene.catalog import load_grid
 from physadv.scene.schema import Grid
 from physadv.types import TREATMENTS
 
@@ -23,13 +22,6 @@ def poster(colour, **recipe):
     rgba = np.full((256, 256, 4), 255, np.uint8)
     rgba[..., :3] = colour
     return Artwork(rgba, 762, 762, "us_r1_1", "green", ("x",), recipe)
-
-
-@pytest.fixture
-def small_grid() -> Grid:
-    content = load_grid("rp2_lab").model_dump()
-    cells = [{"distance_m": 3.0, "yaw_deg": 0}, {"distance_m": 9.0, "yaw_deg": 30}]
-    return Grid.model_validate({**content, "name": "small", "cells": cells})
 
 
 def test_known_victim_known_verdicts(still_scene, small_grid, green_poster, dominant):
@@ -107,7 +99,9 @@ def test_examples_are_written(scene, green_poster, dominant, tmp_path):
 
 def test_wrong_input(scene, small_grid, green_poster, dominant):
     def grid_of(**cell):
-        return Grid.model_validate({**small_grid.model_dump(), "cells": [cell]})
+        return Grid.model_validate(
+            {**small_grid.model_dump(), "yaw_jitter_deg": 0, "cells": [cell]}
+        )
 
     with pytest.raises(UserError, match=r"cell 0\.3 m, 0 deg: the sign .* does not fit"):
         evaluate_grid(green_poster, scene, grid_of(distance_m=0.3), dominant, draws=1)

@@ -8,7 +8,7 @@ import pytest
 
 from physadv.evaluate.compositing import Lighting, match_lighting, stick
 from physadv.evaluate.conditions import NEUTRAL
-from physadv.evaluate.renderer import FaceTexture, View, paint, region_of
+from physadv.evaluate.renderer import SignTexture, View, paint, region_of
 from physadv.scene.faces import draw_face, face_outline_mm, octagon
 from physadv.scene.pose import Camera, Pose, plane_to_image, project
 
@@ -48,7 +48,7 @@ def test_rendered_artwork_is_in_place_to_a_twentieth_of_a_pixel(
 ):
     region = region_of(scene, Pose(distance_m, yaw_deg, 4, -3))
     black = np.zeros((region.height_px, region.width_px, 3), np.uint8)
-    view = View.of(scene, region, FaceTexture(scene), checker.mask, black, NEUTRAL)
+    view = View.of(scene, region, SignTexture(scene, checker.mask), black, NEUTRAL)
     ours = paint(view, checker.rgba[..., :3].copy()).astype(float)
     truth = _oracle(region.to_region, scene.carrier.width_mm, checker.rgba, ours.shape[:2], 4)
     assert np.abs(_shift_px(ours, truth)).max() < 0.05
@@ -75,7 +75,7 @@ def test_light_comes_before_saturation(scene, green_poster):
         region = region_of(scene, Pose(3.0))
         black = np.zeros((region.height_px, region.width_px, 3), np.uint8)
         conditions = replace(NEUTRAL, **changes)
-        view = View.of(scene, region, FaceTexture(scene), green_poster.mask, black, conditions)
+        view = View.of(scene, region, SignTexture(scene, green_poster.mask), black, conditions)
         seen = paint(view, green_poster.rgba[..., :3].copy())
         return seen[seen.shape[0] // 2, seen.shape[1] // 2].astype(float)
 

@@ -10,7 +10,7 @@ import torch
 from physadv.artwork.files import Artwork
 from physadv.evaluate.conditions import NEUTRAL, Shadow, sample_conditions
 from physadv.evaluate.renderer import (
-    FaceTexture,
+    SignTexture,
     View,
     cut_crop,
     motion_kernel,
@@ -27,7 +27,7 @@ from physadv.scene.pose import Pose, bounding_box, project
 def _view(scene, pose, artwork, conditions=NEUTRAL, behind=0, margin=0.1):
     region = region_of(scene, pose, margin)
     ground = np.full((region.height_px, region.width_px, 3), behind, np.uint8)
-    return View.of(scene, region, FaceTexture(scene), artwork.mask, ground, conditions)
+    return View.of(scene, region, SignTexture(scene, artwork.mask), ground, conditions)
 
 
 def _brute_force(view, artwork, scene, samples=8):

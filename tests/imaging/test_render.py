@@ -168,6 +168,16 @@ def test_filtering_before_sticking_equals_filtering_after(texels, size_px):
     assert torch.allclose(ours, truth, atol=1e-5)
 
 
+@pytest.mark.parametrize(("texels", "colours"), [(240, 48), (240, 60), (192, 48), (160, 32)])
+def test_every_size_that_a_scene_allows_can_be_stuck(texels, colours):
+    face, mask = torch.rand(4, texels, texels), torch.ones(1, texels, texels)
+    gain, offset = torch.ones(1, 3), torch.zeros(1, 3)
+    art = torch.full((3, colours, colours), 0.25)
+    out = composite(prepare(face, mask, 64, colours), art, gain, offset, 64)
+    assert out.shape[-1] >= 64
+    assert torch.allclose(out[0, :3], torch.tensor(0.25))
+
+
 def test_texture_never_drops_below_the_view():
     assert texture_side(256, 64) == 64
     assert texture_side(256, 100) == 128

@@ -55,6 +55,21 @@ def test_bad_keys_are_named(tmp_path, path, value, message):
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [(("views", "distance_m"), "distance_m"), (("judge", "noise_sd"), "noise_sd")],
+)
+def test_wide_tails_are_bounded_too(tmp_path, place, message):
+    content = yaml.safe_load((scenes_folder() / "stop_sign.yaml").read_text())
+    content[place[0]] = dict(content[place[0]])
+    wide = {"wide_share": 0.1, "wide_low": -5, "wide_high": -1}
+    content[place[0]][place[1]] = {**content[place[0]][place[1]], **wide}
+    file = tmp_path / "bad.yaml"
+    file.write_text(yaml.safe_dump(content))
+    with pytest.raises(UserError, match=message):
+        load_scene(file)
+
+
 def test_cell_behind_the_camera(tmp_path):
     content = yaml.safe_load((scenes_folder() / "grids" / "rp2_lab.yaml").read_text())
     content["cells"][3]["yaw_deg"] = 120
