@@ -3,6 +3,9 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
+
 Treatment = Literal["clean", "blank", "noise", "adversarial"]
 TREATMENTS: tuple[Treatment, ...] = ("clean", "blank", "noise", "adversarial")
 
@@ -16,19 +19,41 @@ Verdict = Literal["hit", "target", "misclassified", "missed"]
 
 
 @dataclass(frozen=True)
+class Detections:
+    """What a detector reports on one image, strongest first.
+
+    ``boxes`` [N,4] xyxy in pixels, ``scores`` [N] in [0,1], ``classes`` [N] indices.
+    """
+
+    boxes: npt.NDArray[np.float64]
+    scores: npt.NDArray[np.float64]
+    classes: npt.NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        count = len(self.scores)
+        if self.boxes.shape != (count, 4) or self.classes.shape != (count,):
+            raise ValueError(
+                f"boxes {self.boxes.shape}, scores {self.scores.shape}, classes "
+                f"{self.classes.shape}: give [N,4], [N], [N]"
+            )
+
+
+@dataclass(frozen=True)
 class Trial:
     """One look at one victim, rendered or real; one row of ``trials.parquet``.
 
     ``distance_m`` and the angles are None where unknown. ``cell`` names the stratum that tables
     group by (for a grid: one distance and one yaw). ``pose_source`` is rendered, fiducial,
     manifest or exif. ``crop`` is the rule that cut the object out: exact, jittered or detector.
-    ``score`` is the softmax probability of the predicted class.
+    ``score`` is the softmax probability of the predicted class; for a detector the strongest
+    confidence of the true class on the object (IoU >= 0.5), and ``near_score`` the same for any
+    overlap from 0.1, so that half a person found is not taken for a hidden one.
     """
 
     run: str
     artwork: str
     victim: str
-    source: Literal["grid", "photo", "capture", "video", "digital"]
+    source: Literal["grid", "photo", "objects", "capture", "video", "digital"]
     treatment: Treatment
     verdict: Verdict
     predicted_class: str
@@ -46,6 +71,7 @@ class Trial:
     frame: int = 0
     time_s: float | None = None
     iou: float | None = None
+    near_score: float | None = None
     defence: str = "none"
     sha256: str = ""
 

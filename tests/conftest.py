@@ -1,13 +1,19 @@
 """Shared fixtures: small scenes, analytic victims, and the rule for real data."""
 
+import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+from torch import Tensor, nn
 
 from physadv.scene.catalog import load_scene
 from physadv.scene.schema import Scene
+from physadv.victim.detector import DetectorOutput, DetectorVictim
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -58,3 +64,53 @@ def still_scene(scene: Scene) -> Scene:
     return Scene.model_validate(
         {**scene.model_dump(), "imaging": still, "judge": still, "folder": scene.folder}
     )
+
+
+class RedDetector(nn.Module):
+    """A detector that can be solved by hand: a thing is where there is much red.
+
+    One candidate per 32 px cell, a box of 96 x 192 px around its middle whose logit for class 0
+    is 16 x (mean red inside - 0.5); class 1 is never seen.
+    """
+
+    def forward(self, images: Tensor) -> tuple[DetectorOutput, ...]:
+        count = len(images)
+        red = nn.functional.avg_pool2d(
+            nn.functional.pad(images[:, :1], (32, 32, 80, 80)), (192, 96), stride=32
+        )
+        rows, columns = red.shape[-2:]
+        y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+        middle = torch.stack([32 * x + 16, 32 * y + 16], dim=-1).reshape(-1, 2).float()
+        half = torch.tensor([48.0, 96.0])
+        boxes = torch.cat([middle - half, middle + half], dim=1).expand(count, -1, -1)
+        logit = 16 * (red.flatten(1) - 0.5)
+        return (DetectorOutput(boxes, torch.stack([logit, torch.full_like(logit, -9.0)], -1)),)
+
+
+@pytest.fixture
+def red_detector() -> DetectorVictim:
+    return DetectorVictim("red", ("person", "dog"), "none", 320, RedDetector())
+
+
+@pytest.fixture
+def red_people(tmp_path: Path) -> Path:
+    """A COCO json of 12 photographs of 320 x 224 px, each with one red person of 96 x 192 px."""
+    folder = tmp_path / "people"
+    (folder / "images").mkdir(parents=True)
+    generator = np.random.default_rng(0)
+    images, annotations = [], []
+    for n in range(12):
+        photo = generator.integers(60, 90, (320, 224, 3)).astype(np.uint8)
+        x, y = int(generator.integers(20, 100)), int(generator.integers(30, 100))
+        photo[y : y + 192, x : x + 96] = (235, 40, 40)
+        name = f"images/red{n:03d}.png"
+        Image.fromarray(photo).save(folder / name)
+        images.append({"id": n, "file_name": name, "width": 224, "height": 320})
+        annotations.append({"id": n, "image_id": n, "category_id": 7, "bbox": [x, y, 96, 192]})
+    content = {
+        "images": images,
+        "annotations": annotations,
+        "categories": [{"id": 7, "name": "person"}],
+    }
+    (folder / "annotations.json").write_text(json.dumps(content))
+    return folder / "annotations.json"

@@ -176,3 +176,11 @@ PRINTABLE_30: Tensor = torch.from_numpy(
 )
 """[30,3] float32 sRGB: k-means centres of the printed chart, for the non-printability score
 (Sharif et al. 2016 printed and measured theirs; these come from the assumed printer)."""
+
+
+def palette_record(palette: str) -> str | list[str]:
+    """ "rgb", "grey", or the palette's colours as #rrggbb: what a noise control may print."""
+    if palette in ("rgb", "grey"):
+        return palette
+    colours = (palette_for(palette).numpy() * 255).round().astype(int)
+    return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in colours]

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from physadv.artwork.palette import palette_for
+
 INITIAL_GREY = 0.5
 INITIAL_SD = 0.02  # Thys et al. 2019 start from grey; the noise breaks ties between texels
 # Plain values keep a margin from 0 and 1, which no print on paper reaches in daylight.
@@ -198,3 +200,16 @@ class PaletteChoice:
 def _grey_noise(generator: np.random.Generator, channels: int, size: int) -> Tensor:
     noise = generator.normal(INITIAL_GREY, INITIAL_SD, (channels, size, size))
     return torch.from_numpy(noise.astype(np.float32))
+
+
+def parameterization_of(palette: str, size: int) -> Parameterization:
+    """The parameterization of ``size`` x ``size`` colours for ``rgb``, ``grey`` or K colours.
+
+    Raises:
+        UsageError: If the palette is none of these.
+    """
+    if palette == "rgb":
+        return FreeRgb(size)
+    if palette == "grey":
+        return Greyscale(size)
+    return PaletteChoice(palette_for(palette), size)

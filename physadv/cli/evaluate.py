@@ -1,9 +1,11 @@
 """evaluate grid, evaluate photos: look at the victims through the judge."""
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import polars as pl
 import typer
@@ -13,17 +15,24 @@ from physadv.artwork.files import load_artwork
 from physadv.checks import UserError
 from physadv.cli.console import out, progress_line
 from physadv.cli.options import Backgrounds, Device, RunFolder, Seed, VictimNames
+from physadv.cli.patch import DetectorNames, PhotoSets
+from physadv.data.coco import read_coco
 from physadv.data.environment import choose_device
 from physadv.data.files import read_json, write_json
 from physadv.evaluate.examples import write_views
 from physadv.evaluate.grid import evaluate_grid
+from physadv.evaluate.objects import evaluate_objects
 from physadv.evaluate.photos import evaluate_photos
 from physadv.evaluate.trials import TRIALS_NAME, load_trials, save_trials
+from physadv.report.recall import recall_table, summarise_recall
 from physadv.report.summary import summarise, summary_table
 from physadv.scene.catalog import load_grid, load_scene
+from physadv.scene.objects import ObjectScene
 from physadv.scene.schema import Scene
 from physadv.types import CROPS, TREATMENTS, Trial
 from physadv.victim.catalog import load_victim
+from physadv.victim.detector import DetectorVictim
+from physadv.victim.detectors import load_detector
 from physadv.victim.protocol import ClassifierVictim
 
 SceneOption = Annotated[
@@ -34,6 +43,8 @@ SceneOption = Annotated[
         show_default=False,
     ),
 ]
+
+_TOLD = 10
 
 app = typer.Typer(help="Judge an artwork with controls and intervals.", no_args_is_help=True)
 
@@ -153,6 +164,83 @@ def photos(
     _show(run)
 
 
+@app.command("objects")
+def objects(
+    run: RunFolder,
+    victim: DetectorNames,
+    data: PhotoSets,
+    draws: Annotated[int, typer.Option(help="Times that every photograph is used.", min=1)] = 1,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Composite the patch onto people or things in photographs and ask the detectors.
+
+    Photographs that the patch was optimised on are left out. Clean photograph, grey card, noise
+    print and patch are seen at the same places.
+    """
+    artwork = load_artwork(run)
+    recorded = read_json(run / "run.json")
+    scene = _object_scene_of(run, recorded)
+    seen = frozenset(recorded.get("options", {}).get("photographs", []))
+    chosen = choose_device(device)
+    if (run / TRIALS_NAME).exists():
+        load_trials(run / TRIALS_NAME)  # a damaged store is found before the work, not after it
+    sets = [(path, read_coco(path, scene.true_class, exclude=seen)) for path in data]
+    victims = [load_detector(name).to(chosen) for name in victim]
+    for path, part in sets:
+        tell_skipped(part.skipped)
+        for opponent in victims:
+            group = path.resolve().parent.name
+            with progress_line() as line:
+                result = evaluate_objects(
+                    artwork,
+                    scene,
+                    part.photos,
+                    opponent,
+                    group=group,
+                    draws=draws,
+                    seed=seed,
+                    run_name=run.resolve().name,
+                    progress=lambda done, total, name=opponent.name: line.update(  # type: ignore[misc]
+                        f"judge {name}", done, total
+                    ),
+                    gallery_folder=run / "gallery" / f"{group}-{opponent.name}",
+                )
+            if opponent is victims[0]:
+                tell_skipped(result.skipped)
+            _keep(
+                run,
+                result.trials,
+                opponent,
+                scene=scene.name,
+                data=str(path),
+                draws=draws,
+                seed=seed,
+            )
+    _show(run)
+
+
+def tell_skipped(skipped: Sequence[tuple[str, str]]) -> None:
+    """Say what was left out: each of a few, else how many for each reason."""
+    if len(skipped) <= _TOLD:
+        for name, reason in skipped:
+            out.print(f"skipped {name}: {reason}", markup=False)
+        return
+    for reason, count in Counter(reason for _, reason in skipped).most_common():
+        out.print(f"skipped {count}: {reason}", markup=False)
+
+
+def _object_scene_of(run: Path, recorded: dict[str, Any]) -> ObjectScene:
+    try:
+        return ObjectScene.model_validate(recorded["scene"])
+    except (KeyError, TypeError, ValidationError) as error:
+        raise UserError(
+            f"the scene of {run}",
+            "run.json holds no scene of objects",
+            "Give a run that `physadv patch` made; signs are judged by `evaluate grid`.",
+        ) from error
+
+
 def _check_replacing(run: Path, victim: str, group: str, looks: int, replace: bool) -> None:
     """Refuse to replace a larger judgement by a smaller one unless that was asked for."""
     if replace or not (run / TRIALS_NAME).exists():
@@ -181,7 +269,9 @@ def _scene_of(run: Path, name: str) -> Scene:
         ) from error
 
 
-def _keep(run: Path, trials: list[Trial], victim: ClassifierVictim, **how: str | int) -> None:
+def _keep(
+    run: Path, trials: list[Trial], victim: ClassifierVictim | DetectorVictim, **how: str | int
+) -> None:
     """Save trials, and say in the manifest how they came about."""
     save_trials(run / TRIALS_NAME, trials)
     record_evaluation(run, {"victim": victim.name, "weights_sha256": victim.weights_sha256, **how})
@@ -196,5 +286,10 @@ def record_evaluation(run: Path, how: dict[str, str | int]) -> None:
 
 
 def _show(run: Path) -> None:
-    out.print(summary_table(summarise(load_trials(run / TRIALS_NAME))))
+    trials = load_trials(run / TRIALS_NAME)
+    for found in summarise_recall(trials):
+        out.print(recall_table(found))
+    others = summarise(trials.filter(pl.col("source") != "objects"))
+    if others:
+        out.print(summary_table(others))
     out.print(f"Trials are in {run / TRIALS_NAME}. For the report: physadv report {run}")

@@ -7,14 +7,22 @@ from rich.table import Table
 from physadv.cli.console import out
 from physadv.data.environment import devices, versions
 from physadv.data.files import ENVIRONMENT_VARIABLE, external_folder
-from physadv.scene.catalog import list_grids, list_scenes, load_grid, load_scene
+from physadv.scene.catalog import (
+    list_grids,
+    list_object_scenes,
+    list_scenes,
+    load_grid,
+    load_object_scene,
+    load_scene,
+)
 from physadv.victim.catalog import list_victims
+from physadv.victim.detectors import list_detectors
 
 
 def victims() -> None:
     """List the victims that can be attacked and judged."""
     table = Table("name", "what it is", "weights")
-    for info in list_victims():
+    for info in (*list_victims(), *list_detectors()):
         table.add_row(info.name, info.description, info.weights)
     out.print(table)
     out.print("Your own: --victim mypkg.models:make, a function that returns a torch.nn.Module.")
@@ -25,6 +33,8 @@ def scenes() -> None:
     table = Table("name", "kind", "what it is")
     for name in list_scenes():
         table.add_row(name, "scene", load_scene(name).description)
+    for name in list_object_scenes():
+        table.add_row(name, "objects", load_object_scene(name).description)
     for name in list_grids():
         grid = load_grid(name)
         table.add_row(name, "grid", f"{grid.description} ({len(grid.cells)} cells)")
@@ -53,6 +63,6 @@ def doctor() -> None:
             table.add_row(
                 f"  {part}", found, "" if found == "found" else f"put it at {folder / part}"
             )
-    for info in list_victims():
+    for info in (*list_victims(), *list_detectors()):
         table.add_row(f"victim {info.name}", info.weights, "")
     out.print(table)

@@ -10,6 +10,7 @@ from physadv.cli.console import err
 from physadv.cli.demo import demo
 from physadv.cli.inspect import doctor, scenes, victims
 from physadv.cli.make import generate, print_pdf, report
+from physadv.cli.patch import patch
 
 _INTERRUPTED = 130  # what typer exits with on Ctrl-C
 
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(generate)
+app.command()(patch)
 app.command("print")(print_pdf)
 app.add_typer(evaluate_commands.app, name="evaluate")
 app.command()(report)

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from physadv.evaluate.conditions import GAMMA, Conditions
+from physadv.evaluate.conditions import Conditions
+from physadv.evaluate.exposure import expose
 from physadv.scene.faces import face_outline_mm, scene_face
 from physadv.scene.pose import (
     Camera,
@@ -22,14 +23,10 @@ from physadv.scene.pose import (
     texture_to_plane,
 )
 from physadv.scene.schema import Scene
-from physadv.seeding import generator_for
 
 FACE_PX = 1024
-_LUMA = np.array([0.299, 0.587, 0.114])
-_NOISE_SIDE = 1400
 _RIM_PX = 5
 _EXACT_TX = 256
-_LIGHT_LATTICE = 64
 # cv2 puts pixel centres at integers, this project at +0.5.
 _HALF = np.array([[1.0, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
 _UNHALF = np.linalg.inv(_HALF)
@@ -217,7 +214,7 @@ def paint(view: View, colours: Picture | None) -> Picture:
     clear = cv2.bitwise_not(cv2.extractChannel(warped, 3))
     behind = cv2.multiply(view.behind, cv2.merge([clear, clear, clear]), scale=1 / 255)
     lit = cv2.add(cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB), behind)
-    return _expose(_blur(lit, conditions), conditions)
+    return expose(_blur(lit, conditions), conditions)
 
 
 def _blur(image: Picture, conditions: Conditions) -> Picture:
@@ -241,63 +238,6 @@ def motion_kernel(length_px: float, angle_rad: float) -> npt.NDArray[np.float32]
     for column, row in ((left, top), (left + 1, top), (left, top + 1), (left + 1, top + 1)):
         np.add.at(kernel, (row, column), (1 - abs(x - column)) * (1 - abs(y - row)))
     return kernel / kernel.sum()
-
-
-def _light(height: int, width: int, conditions: Conditions) -> npt.NDArray[np.float32] | None:
-    """[h,w] factors on coded values, or None where the light is even."""
-    if conditions.shadow is None and conditions.slope == 0:
-        return None
-    # Light is smooth: worked out on a coarse lattice and interpolated.
-    rows, columns = min(height, _LIGHT_LATTICE), min(width, _LIGHT_LATTICE)
-    y = np.linspace(-1, 1, rows, dtype=np.float32)[:, None]
-    x = np.linspace(-1, 1, columns, dtype=np.float32)[None, :]
-    light = np.ones((rows, columns), np.float32)
-    if conditions.shadow is not None:
-        shadow = conditions.shadow
-        across = x * np.cos(shadow.angle_rad) + y * np.sin(shadow.angle_rad) - shadow.edge
-        inside = 1 / (1 + np.exp(across / shadow.softness))
-        light -= (1 - shadow.remaining_light) * inside
-    if conditions.slope:
-        angle = conditions.slope_angle_rad
-        light *= 1 + conditions.slope * (x * np.cos(angle) + y * np.sin(angle))
-    light = np.maximum(light, 0.05) ** np.float32(1 / GAMMA)
-    return cv2.resize(light, (width, height), interpolation=cv2.INTER_LINEAR)
-
-
-@lru_cache(maxsize=1)
-def _noise_sheet() -> npt.NDArray[np.float32]:
-    """Standard normal noise that every draw cuts its field from."""
-    generator = generator_for(0, "judge noise sheet")
-    return generator.standard_normal((_NOISE_SIDE, _NOISE_SIDE, 3), dtype=np.float32)
-
-
-def _noise(height: int, width: int, key: int) -> npt.NDArray[np.float32]:
-    sheet = _noise_sheet()
-    if height > _NOISE_SIDE or width > _NOISE_SIDE:
-        return generator_for(key, "large").standard_normal((height, width, 3), dtype=np.float32)
-    top = key % (_NOISE_SIDE - height + 1)
-    left = (key // _NOISE_SIDE) % (_NOISE_SIDE - width + 1)
-    return sheet[top : top + height, left : left + width]
-
-
-def _expose(image: Picture, conditions: Conditions) -> Picture:
-    """Light, colour, sensor noise, 8-bit rounding, JPEG."""
-    saturate = conditions.saturation * np.eye(3) + (1 - conditions.saturation) * _LUMA[None, :]
-    matrix = conditions.contrast * saturate * conditions.gain[None, :]
-    bias = 255 * (0.5 * (1 - conditions.contrast) + conditions.offset)
-    height, width = image.shape[:2]
-    pixels = image.astype(np.float32)
-    light = _light(height, width, conditions)
-    if light is not None:
-        pixels = cv2.multiply(pixels, cv2.merge([light, light, light]))
-    pixels = cv2.transform(pixels, np.column_stack([matrix, np.full(3, bias)]))
-    noise = _noise(height, width, conditions.noise_key)
-    exposed = cv2.addWeighted(noise, 255 * conditions.noise_sd, pixels, 1, 0, dtype=cv2.CV_8U)
-    if conditions.jpeg_quality is None:
-        return exposed
-    quality = [cv2.IMWRITE_JPEG_QUALITY, conditions.jpeg_quality]
-    _, coded = cv2.imencode(".jpg", cv2.cvtColor(exposed, cv2.COLOR_RGB2BGR), quality)
-    return cv2.cvtColor(cv2.imdecode(coded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
 def cut_crop(image: Picture, box: Array) -> Picture:

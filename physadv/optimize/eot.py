@@ -1,11 +1,13 @@
 """One estimate of the expectation over transformations: render views, ask the victims, sum up."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from physadv.artwork.palette import PRINTABLE_30
+from physadv.artwork.parameterization import Parameterization
 from physadv.artwork.printability import (
     non_printability_score,
     perceptibility,
@@ -13,18 +15,11 @@ from physadv.artwork.printability import (
 )
 from physadv.imaging.render import render_views
 from physadv.imaging.texture import composite
-from physadv.imaging.views import Views
+from physadv.imaging.views import Views, sample_views
 from physadv.objective.classification import targeted_margin
 from physadv.objective.terms import Terms
 from physadv.optimize.problem import Problem, Settings
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """The terms of one batch, and the share of views read as the target by every victim."""
-
-    terms: Terms
-    success: float
+from physadv.optimize.task import Estimate
 
 
 def render_artwork(problem: Problem, colours: Tensor, views: Views) -> Tensor:
@@ -63,3 +58,52 @@ def estimate(problem: Problem, colours: Tensor, views: Views, settings: Settings
     values["perceptibility"] = perceptibility(delta, stuck, problem.weights.perceptibility_norm)
     weights["perceptibility"] = problem.weights.perceptibility
     return Estimate(Terms(values, weights), float(fooled.float().mean()))
+
+
+@dataclass(frozen=True)
+class ViewsTask:
+    """A ``Problem`` as a task of the loop: rendered views, drawn by (seed, stage, step)."""
+
+    problem: Problem
+    settings: Settings
+
+    @property
+    def parameterization(self) -> Parameterization:
+        """The problem's."""
+        return self.problem.parameterization
+
+    @property
+    def device(self) -> torch.device:
+        """Where the views are rendered."""
+        return self.problem.device
+
+    @property
+    def mask(self) -> Tensor:
+        """[1,T,T] where something is stuck."""
+        return self.problem.mask
+
+    def estimate(self, colours: Tensor, stage: str, step: int) -> Estimate:
+        """Terms of one batch of views."""
+        views = self._views(self.settings.views, stage, step)
+        return estimate(self.problem, colours, views, self.settings)
+
+    def held_out(self, colours: Tensor) -> tuple[float, float]:
+        """Success and summed margin loss on the fixed views; no training step draws them."""
+        result = estimate(self.problem, colours, self._held_out_views, self.settings)
+        margin = sum(float(result.terms.values[o.victim.name]) for o in self.problem.opponents)
+        return result.success, margin
+
+    @cached_property
+    def _held_out_views(self) -> Views:
+        return self._views(self.settings.held_out_views, "held out")
+
+    def _views(self, count: int, *keys: str | int) -> Views:
+        return sample_views(
+            self.problem.scene,
+            count,
+            self.settings.size_px,
+            seed=self.settings.seed,
+            keys=keys,
+            pool=len(self.problem.backgrounds),
+            device=self.device,
+        )

@@ -13,15 +13,17 @@ from torch import Tensor
 
 from physadv.artwork.files import JSON_NAME, Artwork, load_artwork, save_artwork
 from physadv.artwork.masks import area_share, load_mask
-from physadv.artwork.palette import palette_for
-from physadv.artwork.parameterization import FreeRgb, Greyscale, PaletteChoice, Parameterization
+from physadv.artwork.palette import palette_record
+from physadv.artwork.parameterization import FreeRgb, parameterization_of
 from physadv.artwork.rectangles import fit_rectangles, rectangles_mask
 from physadv.checks import UserError, check_range
 from physadv.imaging.backgrounds import background_pool
 from physadv.optimize.checkpoint import load_checkpoint
+from physadv.optimize.eot import ViewsTask
 from physadv.optimize.loop import Result, optimise
-from physadv.optimize.problem import Opponent, Problem, Progress, Settings, Weights
+from physadv.optimize.problem import Opponent, Problem, Settings, Weights
 from physadv.optimize.run import new_manifest, open_run, record_results
+from physadv.optimize.task import Progress
 from physadv.scene.faces import face_reference, scene_face
 from physadv.scene.schema import Scene
 from physadv.victim.protocol import ClassifierVictim
@@ -116,7 +118,7 @@ def generate(
     check_range("steps", recipe.settings.steps, 1, 1_000_000)
     victims = [victim.to(device) for victim in victims]
     opponents = opponents_of(scene, victims, recipe.target)
-    parameterization = _parameterization(scene, recipe)
+    parameterization = parameterization_of(recipe.palette, scene.colour_texels)
     face = scene_face(scene, scene.mask_texels)
     on_face = face[..., 3] > 127
     # All that can be wrong with the request is found before the run folder is touched.
@@ -159,20 +161,17 @@ def generate(
     if mask is None:
         mask = _find_stickers(problem, recipe, on_face, folder, progress)
     problem = replace(problem, mask=_mask_tensor(mask).to(device))
-    result = optimise(problem, recipe.settings, stage=FIT, folder=folder, progress=progress)
+    result = optimise(
+        ViewsTask(problem, recipe.settings),
+        recipe.settings,
+        stage=FIT,
+        folder=folder,
+        progress=progress,
+    )
     artwork = _artwork(problem, recipe, result, mask, area_share(mask, on_face))
     save_artwork(artwork, folder)
     record_results(folder, artwork, time.monotonic() - started)
     return artwork
-
-
-def _parameterization(scene: Scene, recipe: Recipe) -> Parameterization:
-    size = scene.colour_texels
-    if recipe.palette == "rgb":
-        return FreeRgb(size)
-    if recipe.palette == "grey":
-        return Greyscale(size)
-    return PaletteChoice(palette_for(recipe.palette), size)
 
 
 def _mask_tensor(mask: np.ndarray) -> Tensor:
@@ -198,7 +197,7 @@ def _find_stickers(
         weights=_FIND_WEIGHTS,
     )
     result = optimise(
-        whole,
+        ViewsTask(whole, settings),
         settings,
         stage=FIND,
         initial=whole.face_colours.clone(),
@@ -237,7 +236,7 @@ def _artwork(
         tuple(opponent.victim.name for opponent in problem.opponents),
         {
             "layout": recipe.layout,
-            "palette": _palette_record(recipe.palette),
+            "palette": palette_record(recipe.palette),
             "area_share": round(share, 4),
             "colour_texels": problem.scene.colour_texels,
             "seed": recipe.settings.seed,
@@ -245,11 +244,3 @@ def _artwork(
             "held_out_success": result.success,
         },
     )
-
-
-def _palette_record(palette: str) -> str | list[str]:
-    """ "rgb", "grey", or the palette's colours as #rrggbb: what a noise control may print."""
-    if palette in ("rgb", "grey"):
-        return palette
-    colours = (palette_for(palette).numpy() * 255).round().astype(int)
-    return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in colours]

@@ -12,10 +12,8 @@ from torch import Tensor
 
 from physadv.checks import UserError
 from physadv.data.files import atomic_path
-from physadv.imaging.views import Views, sample_views
 from physadv.optimize.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from physadv.optimize.eot import estimate
-from physadv.optimize.problem import Problem, Progress, Settings
+from physadv.optimize.task import Progress, Schedule, Task
 from physadv.seeding import generator_for
 
 HISTORY = "history.jsonl"
@@ -46,29 +44,16 @@ class _State:
     best_margin: float
 
 
-def learning_rate(step: int, settings: Settings) -> float:
+def learning_rate(step: int, settings: Schedule) -> float:
     """Cosine from ``learning_rate`` at step 0 to ``final_learning_rate`` at the last step."""
     share = step / max(settings.steps - 1, 1)
     low, high = settings.final_learning_rate, settings.learning_rate
     return low + 0.5 * (high - low) * (1 + math.cos(math.pi * share))
 
 
-def held_out_views(problem: Problem, settings: Settings) -> Views:
-    """The fixed views by which the best artwork is chosen; no training step draws them."""
-    return sample_views(
-        problem.scene,
-        settings.held_out_views,
-        settings.size_px,
-        seed=settings.seed,
-        keys=("held out",),
-        pool=len(problem.backgrounds),
-        device=problem.device,
-    )
-
-
 def optimise(
-    problem: Problem,
-    settings: Settings,
+    task: Task,
+    settings: Schedule,
     *,
     stage: str,
     initial: Tensor | None = None,
@@ -82,8 +67,8 @@ def optimise(
     equal bit for bit with the same number of threads.
 
     Args:
-        problem: What is optimised against what.
-        settings: Length, batch, learning rate.
+        task: What is optimised against what.
+        settings: Length and learning rate.
         stage: Name of this stage in checkpoint and history.
         initial: Parameters to start from; drawn by the parameterization by default.
         folder: Where checkpoint and history go; a checkpoint of this stage there is continued.
@@ -93,14 +78,13 @@ def optimise(
     Returns:
         The artwork with the best success on held-out views (ties: the smaller margin loss).
     """
-    held_out = held_out_views(problem, settings)
-    state = _restore(problem, settings, stage, folder, initial)
+    state = _restore(task, settings, stage, folder, initial)
     started = time.monotonic()
     while state.step < settings.steps:
-        figures = _advance(problem, settings, stage, state)
+        figures = _advance(task, settings, stage, state)
         last = state.step == settings.steps
         if state.step % settings.held_out_every == 0 or last:
-            figures["held_out"] = _select(problem, settings, state, held_out)
+            figures["held_out"] = _select(task, state)
         if state.step % _LOG_EVERY == 0 or "held_out" in figures or state.step == 1:
             figures["elapsed_s"] = round(time.monotonic() - started, 2)
             if folder is not None:
@@ -108,33 +92,24 @@ def optimise(
             if progress is not None:
                 progress(stage, state.step, settings.steps, figures)
         if folder is not None and (state.step % settings.checkpoint_every == 0 or last):
-            save_checkpoint(_checkpoint(problem, stage, state), folder)
-    printed = problem.parameterization.hard(state.best_raw)
+            save_checkpoint(_checkpoint(task, stage, state), folder)
+    printed = task.parameterization.hard(state.best_raw)
     return Result(printed, state.best_success, state.raw.detach())
 
 
-def _advance(problem: Problem, settings: Settings, stage: str, state: _State) -> dict[str, Any]:
+def _advance(task: Task, settings: Schedule, stage: str, state: _State) -> dict[str, Any]:
     """One step of Adam, in place."""
-    views = sample_views(
-        problem.scene,
-        settings.views,
-        settings.size_px,
-        seed=settings.seed,
-        keys=(stage, state.step),
-        pool=len(problem.backgrounds),
-        device=problem.device,
-    )
-    rate = learning_rate(state.step, settings) * problem.parameterization.rate
+    rate = learning_rate(state.step, settings) * task.parameterization.rate
     for group in state.adam.param_groups:
         group["lr"] = rate
     state.adam.zero_grad(set_to_none=True)
-    colours = problem.parameterization.colours(state.raw)
-    result = estimate(problem, colours, views, settings)
+    colours = task.parameterization.colours(state.raw)
+    result = task.estimate(colours, stage, state.step)
     loss = result.terms.total()
     loss.backward()
     state.adam.step()
     with torch.no_grad():
-        problem.parameterization.project_(state.raw)
+        task.parameterization.project_(state.raw)
     state.step += 1
     if not math.isfinite(float(loss.detach())):
         raise UserError(
@@ -151,20 +126,18 @@ def _advance(problem: Problem, settings: Settings, stage: str, state: _State) ->
 
 
 @torch.no_grad()
-def _select(problem: Problem, settings: Settings, state: _State, held_out: Views) -> float:
+def _select(task: Task, state: _State) -> float:
     """Try what would be printed on the held-out views; keep it if it is the best so far."""
-    colours = problem.parameterization.hard(state.raw)
-    result = estimate(problem, colours, held_out, settings)
-    margin = sum(float(result.terms.values[o.victim.name]) for o in problem.opponents)
-    if (result.success, -margin) > (state.best_success, -state.best_margin):
+    success, loss = task.held_out(task.parameterization.hard(state.raw))
+    if (success, -loss) > (state.best_success, -state.best_margin):
         state.best_raw = state.raw.detach().clone()
-        state.best_success, state.best_margin = result.success, margin
-    return round(result.success, 4)
+        state.best_success, state.best_margin = success, loss
+    return round(success, 4)
 
 
 def _restore(
-    problem: Problem,
-    settings: Settings,
+    task: Task,
+    settings: Schedule,
     stage: str,
     folder: Path | None,
     initial: Tensor | None,
@@ -177,32 +150,32 @@ def _restore(
     elif initial is not None:
         raw = initial
     else:
-        raw = problem.parameterization.initial(generator_for(settings.seed, "initial", stage))
-    raw = raw.to(problem.device).clone().requires_grad_(True)
+        raw = task.parameterization.initial(generator_for(settings.seed, "initial", stage))
+    raw = raw.to(task.device).clone().requires_grad_(True)
     adam = torch.optim.Adam([raw], lr=settings.learning_rate)
     if folder is not None:
         _truncate_history(folder, stage, checkpoint.step if checkpoint else 0)
     if checkpoint is None:
         return _State(raw, adam, 0, raw.detach().clone(), -1.0, math.inf)
     names = ("exp_avg", "exp_avg_sq")
-    moments = {name: checkpoint.tensors[name].to(problem.device) for name in names}
+    moments = {name: checkpoint.tensors[name].to(task.device) for name in names}
     adam.state[raw] = {"step": torch.tensor(float(checkpoint.step)), **moments}
     return _State(
         raw,
         adam,
         checkpoint.step,
-        checkpoint.tensors["best_raw"].to(problem.device),
+        checkpoint.tensors["best_raw"].to(task.device),
         checkpoint.best_success,
         checkpoint.best_margin,
     )
 
 
-def _checkpoint(problem: Problem, stage: str, state: _State) -> Checkpoint:
+def _checkpoint(task: Task, stage: str, state: _State) -> Checkpoint:
     moments = state.adam.state[state.raw]
     tensors = {
         "raw": state.raw,
         "best_raw": state.best_raw,
-        "mask": problem.mask,
+        "mask": task.mask,
         "exp_avg": moments["exp_avg"],
         "exp_avg_sq": moments["exp_avg_sq"],
     }

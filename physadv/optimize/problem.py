@@ -1,9 +1,7 @@
 """What is optimised against what: the frozen inputs of one run, and its settings."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,9 +10,6 @@ from physadv.artwork.parameterization import Parameterization
 from physadv.imaging.texture import Sheet, prepare
 from physadv.scene.schema import Scene
 from physadv.victim.protocol import ClassifierVictim
-
-Progress = Callable[[str, int, int, dict[str, Any]], None]
-"""Called as (stage, step, steps, figures) after logged steps."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from physadv.checks import check_name
 from physadv.data.files import BUNDLED
+from physadv.scene.objects import ObjectScene, scene_kind
 from physadv.scene.schema import Grid, Scene, parse_yaml
 
 
@@ -14,8 +15,17 @@ def scenes_folder() -> Path:
 
 
 def list_scenes() -> list[str]:
-    """Names of the bundled scenes."""
-    return sorted(path.stem for path in scenes_folder().glob("*.yaml"))
+    """Names of the bundled scenes of signs."""
+    return _of_kind("sign")
+
+
+def list_object_scenes() -> list[str]:
+    """Names of the bundled scenes of people and things in photographs."""
+    return _of_kind("objects")
+
+
+def _of_kind(kind: str) -> list[str]:
+    return sorted(path.stem for path in scenes_folder().glob("*.yaml") if scene_kind(path) == kind)
 
 
 def list_grids() -> list[str]:
@@ -32,6 +42,17 @@ def load_scene(name_or_path: str | Path) -> Scene:
     """
     path = _locate("scene", str(name_or_path), scenes_folder(), list_scenes())
     return parse_yaml(path, Scene, folder=str(path.parent))
+
+
+def load_object_scene(name_or_path: str | Path) -> ObjectScene:
+    """Load a bundled scene of objects by name, or any scene file by path.
+
+    Raises:
+        UsageError: If the name is unknown (the known names are listed).
+        UserError: If the file does not fit the schema.
+    """
+    path = _locate("scene of objects", str(name_or_path), scenes_folder(), list_object_scenes())
+    return parse_yaml(path, ObjectScene, folder=str(path.parent))
 
 
 def load_grid(name_or_path: str | Path) -> Grid:

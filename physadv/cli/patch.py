@@ -1,0 +1,105 @@
+"""patch, import: attacks on object detectors."""
+
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from physadv.cli.console import err, out, progress_line
+from physadv.cli.options import Device, Seed
+from physadv.data.coco import read_coco
+from physadv.data.environment import choose_device
+from physadv.optimize.objects import HideSettings
+from physadv.optimize.patches import PatchRecipe, make_patch
+from physadv.scene.catalog import load_object_scene
+from physadv.victim.detectors import load_detector
+
+DetectorNames = Annotated[
+    list[str],
+    typer.Option(
+        "--victim",
+        metavar="NAME",
+        help="Detector by name (see `physadv victims`); may be repeated.",
+    ),
+]
+PhotoSets = Annotated[
+    list[Path],
+    typer.Option("--data", metavar="COCO.json", help="Photographs with boxes; may be repeated."),
+]
+
+
+def patch(
+    scene: Annotated[
+        str, typer.Argument(metavar="SCENE", help="Scene of objects by name or file.")
+    ],
+    victim: DetectorNames,
+    data: PhotoSets,
+    size: Annotated[
+        float | None,
+        typer.Option(
+            help="Side of the patch as a share of the box's diagonal or height, as the scene "
+            "says (default: the scene's).",
+            show_default=False,
+        ),
+    ] = None,
+    palette: Annotated[
+        str,
+        typer.Option(
+            metavar="K|grey|rgb",
+            help="Colours to print: K = 2 (black and white) to 32 flat colours, grey, or rgb.",
+        ),
+    ] = "rgb",
+    share: Annotated[
+        float,
+        typer.Option(help="Part of each set to optimise on; the rest is left for the judge."),
+    ] = 0.6,
+    steps: Annotated[
+        int, typer.Option(help="Steps of the optimiser, 8 crops each.", min=1)
+    ] = HideSettings.steps,
+    seed: Seed = 0,
+    run: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="RUN", help="Run folder (default: runs/SCENE-SEED)."),
+    ] = None,
+    resume: Annotated[bool, typer.Option(help="Continue the run in --out.")] = False,
+    device: Device = "auto",
+) -> None:
+    """Optimise a printable patch that hides the scene's objects from every given detector."""
+    loaded = load_object_scene(scene)
+    if size is not None:
+        loaded = loaded.resized(size)
+    chosen = choose_device(device)
+    victims = [load_detector(name) for name in victim]
+    sets = [read_coco(path, loaded.true_class) for path in data]
+    folder = run or Path("runs") / f"{loaded.name}-{seed}"
+    settings = replace(HideSettings(), steps=steps, seed=seed)
+    command = shlex.join(["physadv", *sys.argv[1:]])
+    try:
+        with progress_line() as line:
+            artwork = make_patch(
+                loaded,
+                victims,
+                sets,
+                PatchRecipe(palette, share, settings),
+                folder,
+                resume=resume,
+                device=chosen,
+                command=command,
+                progress=line.optimiser(),
+            )
+    except KeyboardInterrupt:
+        again = command if resume else f"{command} --resume"
+        again = again if run else f"{again} --out {shlex.quote(str(folder))}"
+        err.print(f"interrupted; continue from the last checkpoint with:\n  {again}", markup=False)
+        raise typer.Exit(1) from None
+    out.print(
+        f"{folder}: a patch of {artwork.width_mm:g} mm; hides "
+        f"{artwork.recipe['held_out_success']:.1%} of the optimiser's held-out objects at "
+        "confidence 0.4.",
+        markup=False,
+    )
+    sources = " ".join(f"--data {shlex.quote(str(path))}" for path in data)
+    out.print(f"Judge it: physadv evaluate objects {folder} --victim {victim[0]} {sources}")

@@ -1,0 +1,165 @@
+"""Photographs with boxes: COCO json, read with every item that cannot be used named."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from physadv.checks import UserError
+from physadv.data.files import read_json, sha256_of
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class AnnotatedPhoto:
+    """A photograph and the boxes of one class in it.
+
+    ``boxes`` [P,4] xyxy in pixels, clipped to the photograph; ``labels`` names each box;
+    ``mask`` is the file of instance masks and ``mask_values`` [P] the values of the boxes in it,
+    where there is one.
+    """
+
+    path: Path
+    name: str
+    sha256: str
+    width: int
+    height: int
+    boxes: Array
+    labels: tuple[str, ...]
+    mask: Path | None = None
+    mask_values: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class AnnotatedPhotos:
+    """The photographs of a COCO file that can be used, and (name, reason) for what cannot."""
+
+    photos: tuple[AnnotatedPhoto, ...]
+    skipped: tuple[tuple[str, str], ...]
+
+
+def read_coco(
+    path: Path, class_names: Sequence[str], *, exclude: frozenset[str] = frozenset()
+) -> AnnotatedPhotos:
+    """Photographs that show one of ``class_names``, from a COCO json.
+
+    Boxes that reach beyond the photograph are clipped. Crowds, boxes without area inside the
+    photograph, missing files and photographs of ``exclude`` are skipped and listed.
+
+    Args:
+        path: The json; file names are relative to its folder.
+        class_names: Accepted category names; case does not matter.
+        exclude: SHA-256 of photographs to leave out.
+
+    Raises:
+        UserError: If the file cannot be read, lacks a key, has no such category, or nothing in it
+            can be used.
+    """
+    content = read_json(path)
+    wanted = {name.casefold() for name in class_names}
+    try:
+        categories = {entry["id"]: str(entry["name"]) for entry in content["categories"]}
+        ids = {key for key, name in categories.items() if name.casefold() in wanted}
+        if not ids:
+            raise UserError(
+                f"{path}: category {' or '.join(class_names)}",
+                f"it has {', '.join(categories.values())}",
+                "Give annotations of the scene's object, or another scene.",
+            )
+        grouped: dict[object, list[dict[str, object]]] = {}
+        for entry in content["annotations"]:
+            if entry["category_id"] in ids:
+                grouped.setdefault(entry["image_id"], []).append(entry)
+        images = [(image, grouped.get(image["id"], [])) for image in content["images"]]
+        photos: list[AnnotatedPhoto] = []
+        skipped: list[tuple[str, str]] = []
+        for image, entries in images:
+            if entries:
+                photo = _photo(path.parent, image, entries, exclude, skipped)
+                if photo is not None:
+                    photos.append(photo)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"read {path}",
+            f"not COCO annotations ({type(error).__name__}: {error})",
+            "It needs images with id, file_name, width and height, annotations with image_id, "
+            "category_id and bbox, and categories.",
+        ) from error
+    if not photos:
+        why = f"; first: {skipped[0][0]}, {skipped[0][1]}" if skipped else ""
+        raise UserError(
+            f"photographs in {path}", f"none can be used{why}", "Give others, or mend these."
+        )
+    return AnnotatedPhotos(tuple(photos), tuple(skipped))
+
+
+def _photo(
+    folder: Path,
+    image: dict[str, object],
+    entries: list[dict[str, object]],
+    exclude: frozenset[str],
+    skipped: list[tuple[str, str]],
+) -> AnnotatedPhoto | None:
+    name = str(image["file_name"])
+    width, height = int(str(image["width"])), int(str(image["height"]))
+    file = folder / name
+    if not file.is_file():
+        skipped.append((name, "no such file"))
+        return None
+    sha256 = sha256_of(file)
+    if sha256 in exclude:
+        skipped.append((name, "the artwork was optimised on it"))
+        return None
+    boxes: list[list[float]] = []
+    labels: list[str] = []
+    values: list[int] = []
+    for entry in entries:
+        label = f"{name}#{entry.get('id', len(labels))}"
+        x, y, w, h = (float(value) for value in entry["bbox"])  # type: ignore[attr-defined]
+        x1, x2 = np.clip([x, x + w], 0, width)
+        y1, y2 = np.clip([y, y + h], 0, height)
+        if entry.get("iscrowd"):
+            skipped.append((label, "a crowd"))
+        elif not (x2 - x1 >= 1 and y2 - y1 >= 1):
+            skipped.append((label, f"box {x:g}, {y:g}, {w:g}, {h:g} has no area in the photograph"))
+        else:
+            boxes.append([x1, y1, x2, y2])
+            labels.append(label)
+            values.append(int(str(entry.get("mask_value", 0))))
+    if not boxes:
+        return None
+    mask = folder / str(image["mask"]) if image.get("mask") else None
+    return AnnotatedPhoto(
+        file,
+        name,
+        sha256,
+        width,
+        height,
+        np.array(boxes, np.float64),
+        tuple(labels),
+        mask if mask is not None and mask.is_file() else None,
+        tuple(values),
+    )
+
+
+def split_scenes(
+    photos: Sequence[AnnotatedPhoto], share: float
+) -> tuple[list[AnnotatedPhoto], list[AnnotatedPhoto]]:
+    """Cut photographs into a first part of about ``share`` and the rest, by scene.
+
+    Neighbours in a data set's numbering often show the same people at the same place, so each
+    series (names that differ in their digits only) is cut once, in the order of its names.
+    """
+    series: dict[str, list[AnnotatedPhoto]] = {}
+    for photo in sorted(photos, key=lambda photo: photo.name):
+        key = "".join(" " if letter.isdigit() else letter for letter in photo.name)
+        series.setdefault(" ".join(key.split()), []).append(photo)
+    first, rest = [], []
+    for members in series.values():
+        cut = round(share * len(members))
+        first += members[:cut]
+        rest += members[cut:]
+    return first, rest

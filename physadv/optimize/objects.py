@@ -1,0 +1,149 @@
+"""Hiding objects from detectors: one batch of crops with patches on, and its loss."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from physadv.artwork.palette import PRINTABLE_30
+from physadv.artwork.parameterization import Parameterization
+from physadv.artwork.printability import non_printability_score, total_variation
+from physadv.imaging.crops import SHAPES, Crops, Target, cut_crops
+from physadv.imaging.tiles import Tiles, paste_tiles, render_tiles, sample_tiles
+from physadv.objective.detection import hide
+from physadv.objective.terms import Terms
+from physadv.optimize.task import Estimate
+from physadv.scene.objects import ObjectScene, Placement
+from physadv.seeding import generator_for
+from physadv.victim.detector import DetectorVictim
+
+_FOUND_LOGIT = -0.405  # confidence 0.4
+
+
+@dataclass(frozen=True)
+class HideSettings:
+    """How long and how hard to optimise; see ``Settings`` for the schedule.
+
+    ``crops`` images a step; ``confidence_margin`` and ``top`` as in ``objective.detection.hide``;
+    ``half`` computes the network in bfloat16 where it is faster.
+    """
+
+    steps: int = 1000
+    crops: int = 8
+    seed: int = 0
+    learning_rate: float = 0.03
+    final_learning_rate: float = 1e-3
+    checkpoint_every: int = 25
+    held_out_every: int = 100
+    held_out_crops: int = 64
+    margin: float = 1.5
+    top: int = 8
+    nps: float = 0.01
+    tv: float = 0.1
+    half: bool = True
+
+
+@dataclass(frozen=True)
+class HideTask:
+    """Patches on objects in photographs, hidden from every victim.
+
+    ``groups`` are the training objects by window shape, ``held_out_groups`` those by which the
+    best artwork is chosen.
+    """
+
+    scene: ObjectScene
+    victims: tuple[DetectorVictim, ...]
+    class_indices: tuple[int, ...]
+    parameterization: Parameterization
+    groups: Sequence[Sequence[Target]]
+    held_out_groups: Sequence[Sequence[Target]]
+    settings: HideSettings
+    device: torch.device
+
+    @cached_property
+    def mask(self) -> Tensor:
+        """[1,C,C], all ones: the whole square is printed."""
+        size = self.parameterization.size
+        return torch.ones(1, size, size, device=self.device)
+
+    def estimate(self, colours: Tensor, stage: str, step: int) -> Estimate:
+        """Terms of one batch: crops of one window shape, drawn by (seed, stage, step)."""
+        generator = generator_for(self.settings.seed, "objects", stage, step)
+        counts = np.array([len(group) for group in self.groups], np.float64)
+        which = int(generator.choice(len(SHAPES), p=counts / counts.sum()))
+        group = self.groups[which]
+        chosen = [group[i] for i in generator.integers(len(group), size=self.settings.crops)]
+        losses, found = self._judge(colours, chosen, SHAPES[which], generator)
+        values = {v.name: loss.mean() for v, loss in zip(self.victims, losses, strict=True)}
+        weights = {victim.name: 1 / len(self.victims) for victim in self.victims}
+        if self.settings.nps:
+            palette = PRINTABLE_30.to(colours)
+            values["nps"] = non_printability_score(colours.flatten(1).T, palette)
+            weights["nps"] = self.settings.nps
+        if self.settings.tv:
+            values["tv"] = total_variation(colours, self.mask[0] > 0)
+            weights["tv"] = self.settings.tv
+        return Estimate(Terms(values, weights), 1 - float(found.float().mean()))
+
+    @torch.no_grad()
+    def held_out(self, colours: Tensor) -> tuple[float, float]:
+        """Share of the held-out objects that no victim finds at confidence 0.4, and the loss."""
+        hidden, total, count = 0.0, 0.0, 0
+        for which, group in enumerate(self.held_out_groups):
+            for start in range(0, len(group), self.settings.crops):
+                generator = generator_for(self.settings.seed, "objects held out", which, start)
+                chosen = group[start : start + self.settings.crops]
+                losses, found = self._judge(colours, chosen, SHAPES[which], generator)
+                hidden += float((~found).float().sum())
+                total += float(torch.stack(losses).mean(0).sum())
+                count += len(found)
+        return hidden / max(count, 1), total / max(count, 1)
+
+    def _judge(
+        self,
+        colours: Tensor,
+        targets: Sequence[Target],
+        shape: tuple[int, int],
+        generator: np.random.Generator,
+    ) -> tuple[list[Tensor], Tensor]:
+        """Losses [P] of each victim, and whether any of them finds each object, [P]."""
+        crops = cut_crops(targets, shape, self.scene.least_height, generator, self.device)
+        tiles = place_patches(self.scene, self.scene.placement, crops, generator, self.device)
+        seen, coverage = render_tiles(colours, tiles)
+        images = paste_tiles(crops.images, seen, coverage, tiles)
+        images = images.contiguous(memory_format=torch.channels_last)
+        boxes = torch.from_numpy(crops.boxes).float().to(self.device)
+        frame = torch.from_numpy(crops.frame).to(self.device)
+        losses = []
+        found = torch.zeros(len(boxes), dtype=torch.bool, device=self.device)
+        for victim, index in zip(self.victims, self.class_indices, strict=True):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.half):
+                heads = victim.candidates(images)
+            judged = [
+                hide(head, frame, boxes, index, margin=self.settings.margin, top=self.settings.top)
+                for head in heads
+            ]
+            losses.append(torch.stack([loss for loss, _ in judged]).mean(dim=0))
+            found |= judged[0][1] > _FOUND_LOGIT
+        return losses, found
+
+
+def place_patches(
+    scene: ObjectScene,
+    placement: Placement,
+    crops: Crops,
+    generator: np.random.Generator,
+    device: torch.device,
+) -> Tiles:
+    """Draw a place on every object of the crops."""
+    count = len(crops.boxes)
+    size = crops.boxes[:, 2:] - crops.boxes[:, :2]
+    base = np.hypot(*size.T) if scene.patch.share_of == "diagonal" else size[:, 1]
+    side = base * scene.patch.share * placement.size.sample(generator, count)
+    shift = generator.uniform(-1, 1, (count, 2)) * placement.shift
+    centre = crops.boxes[:, :2] + (np.array(scene.patch.centre) + shift) * size
+    roll = np.deg2rad(placement.roll_deg.sample(generator, count))
+    return sample_tiles(scene.imaging, crops.frame, centre, side, roll, generator, device)

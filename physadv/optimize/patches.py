@@ -1,0 +1,167 @@
+"""One run against detectors, start to finish: photographs in, a run folder with a patch out."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from physadv.artwork.files import JSON_NAME, Artwork, load_artwork, save_artwork
+from physadv.artwork.palette import palette_record
+from physadv.artwork.parameterization import parameterization_of
+from physadv.checks import UserError, check_range
+from physadv.data.coco import AnnotatedPhotos, split_scenes
+from physadv.imaging.crops import targets_of
+from physadv.optimize.loop import Result, optimise
+from physadv.optimize.objects import HideSettings, HideTask
+from physadv.optimize.run import new_manifest, open_run, record_results
+from physadv.optimize.task import Progress
+from physadv.scene.objects import ObjectScene
+from physadv.victim.detector import DetectorVictim
+
+TARGET = "nothing"
+"""What a hidden object is read as."""
+
+_HELD_OUT_SHARE = 0.15
+
+
+@dataclass(frozen=True)
+class PatchRecipe:
+    """What to make: everything besides scene, victims and photographs that determines the patch.
+
+    ``share`` is the part of the photographs that may be optimised on; the rest stays for the
+    judge.
+    """
+
+    palette: str = "rgb"
+    share: float = 0.6
+    settings: HideSettings = field(default_factory=HideSettings)
+
+    def options(self) -> dict[str, Any]:
+        """Plain values for ``run.json``; two runs with equal options make the same artwork."""
+        return asdict(self)
+
+
+def make_patch(
+    scene: ObjectScene,
+    victims: Sequence[DetectorVictim],
+    data: Sequence[AnnotatedPhotos],
+    recipe: PatchRecipe,
+    out: Path | str,
+    *,
+    resume: bool = False,
+    device: torch.device | str = "cpu",
+    command: str = "physadv.make_patch",
+    progress: Progress | None = None,
+) -> Artwork:
+    """Optimise a patch that hides the scene's objects from every victim.
+
+    Args:
+        scene: What is attacked and how it is seen.
+        victims: One or more detectors.
+        data: Sets of annotated photographs; ``recipe.share`` of each is used, cut by scene.
+        recipe: Colours and settings.
+        out: Run folder; made if missing, must be empty unless ``resume``.
+        resume: Continue the run in ``out`` from its last checkpoint, with the same inputs.
+        device: Where to compute.
+        command: Recorded in the manifest.
+        progress: Called as (stage, step, steps, figures).
+
+    Returns:
+        The patch that hides most held-out objects. ``run.json`` lists the SHA-256 of every
+        photograph that took part, which the judge then leaves out.
+
+    Raises:
+        UserError: If ``out`` holds another run, a victim lacks the class, or no object is high
+            enough.
+
+    References:
+        Thys, Van Ranst & Goedeme, Fooling automated surveillance cameras: adversarial patches to
+        attack person detection, CVPRW 2019.
+    """
+    device = torch.device(device)
+    check_range("share", recipe.share, 0.0, 1.0, low_open=True)
+    check_range("steps", recipe.settings.steps, 1, 10_000_000)
+    names = [victim.name for victim in victims]
+    if len(set(names)) < len(names):
+        raise UserError(f"victims {', '.join(names)}", "one is given twice", "Give each once.")
+    input_px = {victim.input_px for victim in victims}
+    if len(input_px) > 1:
+        raise UserError(
+            f"victims {', '.join(names)}",
+            f"they scale photographs to different sizes: {sorted(input_px)}",
+            "Attack detectors of one input size together.",
+        )
+    indices = tuple(victim.first_known(scene.true_class) for victim in victims)
+    used = [photo for part in data for photo in split_scenes(part.photos, recipe.share)[0]]
+    training, held_out = split_scenes(used, 1 - _HELD_OUT_SHARE)
+    groups = targets_of(training, input_px.pop(), scene.least_height)
+    held_out_groups = targets_of(held_out, victims[0].input_px, scene.least_height)
+    for what, found in (("optimise on", groups), ("choose the best patch by", held_out_groups)):
+        if not any(found):
+            raise UserError(
+                f"objects to {what}",
+                f"none is at least {scene.least_height:.0%} of its photograph's height",
+                "Give more photographs, or lower the scene's least_height.",
+            )
+    manifest = new_manifest(
+        command,
+        scene.model_dump(mode="json", exclude={"folder"}),
+        victims,
+        target=TARGET,
+        layout="patch",
+        seed=recipe.settings.seed,
+        options=recipe.options() | {"photographs": sorted(photo.sha256 for photo in used)},
+    )
+    manifest.skipped.extend(f"{name}: {why}" for part in data for name, why in part.skipped)
+    folder = open_run(Path(out), manifest, resume=resume)
+    if resume and (folder / JSON_NAME).exists():
+        return load_artwork(folder)
+    started = time.monotonic()
+    on_device = []
+    for victim in victims:
+        moved = victim.to(device)
+        moved.module.to(memory_format=torch.channels_last)
+        on_device.append(moved)
+    task = HideTask(
+        scene,
+        tuple(on_device),
+        indices,
+        parameterization_of(recipe.palette, scene.patch.texels),
+        groups,
+        held_out_groups,
+        recipe.settings,
+        device,
+    )
+    result = optimise(task, recipe.settings, stage="fit", folder=folder, progress=progress)
+    artwork = _artwork(scene, names, recipe, result)
+    save_artwork(artwork, folder)
+    record_results(folder, artwork, time.monotonic() - started)
+    return artwork
+
+
+def _artwork(
+    scene: ObjectScene, names: Sequence[str], recipe: PatchRecipe, result: Result
+) -> Artwork:
+    """The patch as printed: one texel a colour."""
+    colours = (result.colours.detach().cpu().numpy() * 255).round().clip(0, 255).astype(np.uint8)
+    opaque = np.full(colours.shape[1:], 255, np.uint8)
+    return Artwork(
+        np.dstack([colours.transpose(1, 2, 0), opaque]),
+        scene.patch.width_mm,
+        scene.patch.width_mm,
+        f"patch:{scene.name}",
+        TARGET,
+        tuple(names),
+        {
+            "layout": "patch",
+            "palette": palette_record(recipe.palette),
+            "colour_texels": scene.patch.texels,
+            "seed": recipe.settings.seed,
+            "steps": recipe.settings.steps,
+            "held_out_success": result.success,
+        },
+    )

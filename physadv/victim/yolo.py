@@ -1,0 +1,148 @@
+"""YOLO detectors through the ultralytics package: v5u, v8, v9, v10, 11, 12, 26.
+
+Ultralytics is imported here alone, late, and told beforehand not to install packages, not to go
+online and to keep its settings in a temporary folder.
+"""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from physadv.checks import UserError
+from physadv.victim.detector import DetectorOutput, DetectorVictim
+from physadv.victim.weights import load_weights
+
+INPUT_PX = 640
+
+
+def _ultralytics_network(description: str | dict[str, object], classes: int | None) -> nn.Module:
+    """Build a DetectionModel from a yaml name or dictionary, with random weights."""
+    os.environ["YOLO_AUTOINSTALL"] = "false"
+    os.environ["YOLO_OFFLINE"] = "true"
+    os.environ["YOLO_VERBOSE"] = "false"
+    os.environ.setdefault(
+        "YOLO_CONFIG_DIR", str(Path(tempfile.gettempdir()) / f"physadv-ultralytics-{os.getuid()}")
+    )
+    try:
+        from ultralytics.nn.tasks import DetectionModel
+    except ImportError as error:
+        raise UserError(
+            "a YOLO victim",
+            f"the ultralytics package cannot be imported ({error})",
+            "Install physadv again; ultralytics is one of its dependencies.",
+        ) from error
+    try:
+        return DetectionModel(description, nc=classes, verbose=False)
+    except (FileNotFoundError, KeyError, ValueError) as error:
+        raise UserError(
+            f"YOLO architecture {description}",
+            f"ultralytics cannot build it ({error})",
+            "Give the name of one of its detection yamls, such as yolo11n.yaml.",
+        ) from error
+
+
+class YoloModule(nn.Module):
+    """Decoded candidates of an ultralytics DetectionModel: one output a head, the judging first.
+
+    v10 and 26 have two heads, one-to-many and one-to-one (which needs no suppression). The first
+    is what ultralytics predicts with unless asked for ``end2end``; an attack has to fool both.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network.eval()
+        head = self._head
+        head.xyxy = True
+        self.end_to_end = bool(head.end2end)
+        if getattr(head, "one2one_cv2", None) is None:
+            # Folding batch normalisation into convolutions is what ultralytics' own predict does.
+            # It would delete one of two heads.
+            network.fuse(verbose=False)  # type: ignore[operator]
+
+    @property
+    def _head(self) -> Any:
+        return self.network.model[-1]  # type: ignore[index]
+
+    def forward(self, images: Tensor) -> tuple[DetectorOutput, ...]:
+        """[B,3,h,w] in [0,1], sides multiples of the stride -> one output a head."""
+        # Anchors are cached by shape alone: not by device, nor by whether gradients were recorded.
+        decoder = self._head
+        decoder.shape = None
+        _, raw = self.network(images)
+        heads = [raw[name] for name in ("one2many", "one2one")] if "one2one" in raw else [raw]
+        if self.end_to_end:
+            heads.reverse()
+        return tuple(
+            DetectorOutput(
+                decoder._get_decode_boxes(head).transpose(1, 2).float(),
+                head["scores"].transpose(1, 2).float(),
+            )
+            for head in heads
+        )
+
+
+def yolo_from_yaml(description: str, name: str = "", seed: int = 0) -> DetectorVictim:
+    """An untrained YOLO of any architecture that ultralytics can build, for tests and benches.
+
+    Args:
+        description: Name of one of its yamls, such as ``yolo11n.yaml``.
+        name: The victim's name; by default the yaml's.
+        seed: Seed of the random weights.
+
+    Raises:
+        UserError: If ultralytics does not know the yaml.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = _ultralytics_network(description, None)
+    return _victim(name or description, network, f"random weights, seed {seed}")
+
+
+def load_yolo(name: str, path: Path, expected_sha256: str | None = None) -> DetectorVictim:
+    """A trained YOLO from a safetensors file that describes itself.
+
+    Args:
+        name: The victim's name.
+        path: The file; its metadata hold ``model_yaml`` (a yaml's name, or its content as JSON)
+            and ``names`` as JSON.
+        expected_sha256: Checksum that the file must have.
+
+    Raises:
+        UserError: If the file is missing, damaged, has another checksum, does not describe itself
+            or does not fit its own description.
+    """
+    try:
+        with safe_open(path, "pt") as stream:
+            metadata = stream.metadata() or {}
+        written = metadata["model_yaml"]
+        description = written if written.endswith(".yaml") else json.loads(written)
+        names = json.loads(metadata["names"])
+        class_names = tuple(str(names[str(index)]) for index in range(len(names)))
+    except FileNotFoundError as error:
+        raise UserError(f"weights {path}", "no such file", "Check the path.") from error
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"weights {path}",
+            f"no YOLO that describes itself ({error})",
+            "Its metadata must hold model_yaml and names; `physadv import` writes such files.",
+        ) from error
+    network = _ultralytics_network(description, len(class_names))
+    network.names = dict(enumerate(class_names))  # type: ignore[assignment]
+    sha256 = load_weights(network, path, expected_sha256)
+    return _victim(name, network, sha256)
+
+
+def _victim(name: str, network: nn.Module, sha256: str) -> DetectorVictim:
+    names = network.names
+    class_names = tuple(str(names[index]) for index in sorted(names))  # type: ignore[arg-type,index]
+    module = YoloModule(network)
+    stride = int(max(network.stride))  # type: ignore[arg-type]
+    return DetectorVictim(
+        name, class_names, sha256, INPUT_PX, module, suppressed=module.end_to_end, stride=stride
+    )

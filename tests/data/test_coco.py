@@ -1,0 +1,66 @@
+"""COCO json: what is read, what is clipped, what is skipped and said."""
+
+import json
+
+import pytest
+
+from physadv.checks import UserError
+from physadv.data.coco import read_coco, split_scenes
+
+
+def rewrite(path, change):
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def test_boxes_are_xyxy_and_clipped(red_people):
+    rewrite(red_people, lambda c: c["annotations"][0].update(bbox=[-20, -10, 60, 400]))
+    photo = read_coco(red_people, ["PERSON"]).photos[0]
+    assert photo.boxes.tolist() == [[0, 0, 40, 320]]
+
+
+def test_what_cannot_be_used_is_named(red_people):
+    def change(content):
+        content["annotations"][0]["bbox"] = [500, 10, 20, 20]
+        content["annotations"][1]["bbox"] = [10, 10, 0, 20]
+        content["annotations"][2]["iscrowd"] = 1
+        content["annotations"][3]["bbox"] = [float("nan"), 0, 5, 5]
+        content["images"][4]["file_name"] = "images/gone.png"
+
+    rewrite(red_people, change)
+    found = read_coco(red_people, ["person"])
+    assert len(found.photos) == 7
+    reasons = dict(found.skipped)
+    assert len(reasons) == 5
+    assert reasons["images/gone.png"] == "no such file"
+    assert reasons["images/red002.png#2"] == "a crowd"
+    assert all("no area" in reasons[f"images/red00{n}.png#{n}"] for n in (0, 1, 3))
+
+
+def test_excluded_photographs_are_left_out(red_people):
+    photos = read_coco(red_people, ["person"]).photos
+    rest = read_coco(red_people, ["person"], exclude=frozenset(p.sha256 for p in photos[:5]))
+    assert [p.name for p in rest.photos] == [p.name for p in photos[5:]]
+    assert len(rest.skipped) == 5
+
+
+def test_split_is_disjoint_and_cuts_each_series_once(red_people):
+    photos = read_coco(red_people, ["person"]).photos
+    first, rest = split_scenes(photos[::-1], 0.5)
+    assert [p.name for p in first] == [p.name for p in photos[:6]]
+    assert [p.name for p in rest] == [p.name for p in photos[6:]]
+
+
+def test_wrong_input(red_people, tmp_path):
+    with pytest.raises(UserError, match="it has person"):
+        read_coco(red_people, ["zebra"])
+    rewrite(red_people, lambda c: c.pop("annotations"))
+    with pytest.raises(UserError, match="not COCO annotations"):
+        read_coco(red_people, ["person"])
+    empty = tmp_path / "empty.json"
+    empty.write_text(
+        json.dumps({"images": [], "annotations": [], "categories": [{"id": 1, "name": "person"}]})
+    )
+    with pytest.raises(UserError, match="none can be used"):
+        read_coco(empty, ["person"])

@@ -1,0 +1,26 @@
+"""Windows around objects: boxes must follow the pixels, mirrored or not."""
+
+import numpy as np
+import torch
+
+from physadv.data.coco import read_coco
+from physadv.imaging.crops import SHAPES, cut_crops, targets_of
+
+
+def test_boxes_follow_the_pixels(red_people):
+    photos = read_coco(red_people, ["person"]).photos
+    groups = targets_of(photos, 320, 0.25)
+    assert [len(group) for group in groups] == [12, 0, 0]
+    crops = cut_crops(groups[0], SHAPES[0], 0.25, np.random.default_rng(3), torch.device("cpu"))
+    assert crops.images.shape == (12, 3, *SHAPES[0])
+    assert crops.frame.tolist() == list(range(12))
+    for image, box in zip(crops.images, crops.boxes, strict=True):
+        rows, columns = np.nonzero((image[0] > 0.6).numpy() & (image[1] < 0.3).numpy())
+        seen = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        assert np.abs(np.array(seen) - box).max() < 1.6
+
+
+def test_objects_go_to_the_least_window_that_holds_them(red_people):
+    photos = read_coco(red_people, ["person"]).photos
+    assert [len(group) for group in targets_of(photos, 640, 0.25)] == [0, 12, 0]
+    assert [len(group) for group in targets_of(photos, 320, 0.7)] == [0, 0, 0]

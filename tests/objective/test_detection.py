@@ -1,0 +1,46 @@
+"""The hiding loss: whose candidates count, and a gradient where the sigmoid has none."""
+
+import torch
+import torchvision
+
+from physadv.objective.detection import box_iou, hide
+from physadv.victim.detector import DetectorOutput
+
+
+def _boxes(count: int, seed: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    corner = torch.rand(count, 2, generator=generator) * 50
+    return torch.cat([corner, corner + 5 + 40 * torch.rand(count, 2, generator=generator)], dim=1)
+
+
+def test_iou_is_torchvisions():
+    first, second = _boxes(20, 0), _boxes(30, 1)
+    assert torch.allclose(box_iou(first, second), torchvision.ops.box_iou(first, second))
+
+
+def test_only_overlapping_candidates_of_the_right_frame_and_class_count():
+    boxes = torch.tensor([[0.0, 0, 10, 20], [100, 0, 110, 20]]).expand(2, 2, 4)
+    logits = torch.zeros(2, 2, 3, requires_grad=True)
+    frame, objects = torch.tensor([1]), torch.tensor([[0.0, 0, 10, 22]])
+    losses, strongest = hide(DetectorOutput(boxes, logits), frame, objects, 2, top=2)
+    losses.sum().backward()
+    touched = logits.grad.nonzero().tolist()
+    assert touched == [[1, 0, 2]]
+    assert strongest.tolist() == [0.0]
+
+
+def test_a_saturated_score_still_has_a_gradient_and_a_hidden_one_has_none():
+    box = torch.tensor([[[0.0, 0, 10, 20]]])
+    for logit, expected in ((40.0, 1.0), (-40.0, 0.0)):
+        logits = torch.full((1, 1, 1), logit, requires_grad=True)
+        losses, _ = hide(DetectorOutput(box, logits), torch.tensor([0]), box[0], 0, top=1)
+        losses.sum().backward()
+        assert abs(float(logits.grad) - expected) < 1e-6
+
+
+def test_an_object_without_candidates_costs_nothing():
+    box = torch.tensor([[[0.0, 0, 10, 20]]])
+    far = torch.tensor([[200.0, 200, 220, 240]])
+    losses, strongest = hide(DetectorOutput(box, torch.ones(1, 1, 1)), torch.tensor([0]), far, 0)
+    assert losses.tolist() == [0.0]
+    assert strongest.tolist() == [-torch.inf]

@@ -1,0 +1,92 @@
+"""A patch against a detector that can be solved by hand, and resuming it."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from physadv.artwork.files import load_artwork
+from physadv.artwork.parameterization import PRINTABLE_LOW
+from physadv.checks import UserError
+from physadv.data.coco import read_coco
+from physadv.evaluate.objects import evaluate_objects
+from physadv.optimize.objects import HideSettings
+from physadv.optimize.patches import PatchRecipe, make_patch
+from physadv.scene.catalog import load_object_scene
+from physadv.types import TREATMENTS
+
+SETTINGS = HideSettings(
+    steps=40, crops=4, learning_rate=0.05, checkpoint_every=10, held_out_every=20, half=False
+)
+
+
+@pytest.fixture
+def scene():
+    return load_object_scene("person_thys").resized(0.4)
+
+
+@pytest.fixture
+def people(red_people):
+    return read_coco(red_people, ["person"])
+
+
+def test_the_patch_is_the_one_that_can_be_worked_out(scene, people, red_detector, tmp_path):
+    """The detector likes red, so the best patch has the least red that can be printed."""
+    recipe = PatchRecipe(share=0.5, settings=replace(SETTINGS, nps=0.0, tv=0.0))
+    artwork = make_patch(scene, [red_detector], [people], recipe, tmp_path / "run")
+    red = artwork.rgba[..., 0]
+    assert np.median(red) == round(255 * PRINTABLE_LOW)
+    assert (red < 40).mean() > 0.95
+    manifest = json.loads((tmp_path / "run" / "run.json").read_text())
+    seen = frozenset(manifest["options"]["photographs"])
+    assert seen == {photo.sha256 for photo in people.photos[:6]}
+    rest = [photo for photo in people.photos if photo.sha256 not in seen]
+    result = evaluate_objects(artwork, scene, rest, red_detector, group="red")
+    found = {
+        t: [trial.score for trial in result.trials if trial.treatment == t] for t in TREATMENTS
+    }
+    assert [len(scores) for scores in found.values()] == [6] * 4
+    assert min(found["clean"]) > 0.95
+    assert np.mean(found["adversarial"]) < np.mean(found["blank"]) < np.mean(found["clean"])
+
+
+def test_resume_is_bit_identical(scene, people, red_detector, tmp_path):
+    recipe = PatchRecipe(share=0.5, settings=SETTINGS)
+    whole = make_patch(scene, [red_detector], [people], recipe, tmp_path / "whole")
+
+    class Killed(Exception):
+        pass
+
+    def kill(stage, step, steps, figures):
+        if step == 30:
+            raise Killed
+
+    with pytest.raises(Killed):
+        make_patch(scene, [red_detector], [people], recipe, tmp_path / "cut", progress=kill)
+    assert not (tmp_path / "cut" / "artwork.png").exists()
+    again = make_patch(scene, [red_detector], [people], recipe, tmp_path / "cut", resume=True)
+    assert again.sha256 == whole.sha256
+    assert load_artwork(tmp_path / "cut").sha256 == whole.sha256
+
+
+def test_wrong_input(scene, people, red_detector, tmp_path):
+    recipe = PatchRecipe(settings=SETTINGS)
+    with pytest.raises(UserError, match="given twice"):
+        make_patch(scene, [red_detector] * 2, [people], recipe, tmp_path / "a")
+    smaller = replace(red_detector, name="smaller", input_px=160)
+    with pytest.raises(UserError, match="different sizes"):
+        make_patch(scene, [red_detector, smaller], [people], recipe, tmp_path / "a")
+    high = scene.model_copy(update={"least_height": 0.9})
+    with pytest.raises(UserError, match="none is at least 90%"):
+        make_patch(high, [red_detector], [people], recipe, tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+    make_patch(
+        scene,
+        [red_detector],
+        [people],
+        replace(recipe, settings=replace(SETTINGS, steps=1)),
+        tmp_path / "b",
+    )
+    with pytest.raises(UserError, match="another run"):
+        make_patch(scene, [red_detector], [people], recipe, tmp_path / "b")
