@@ -261,6 +261,12 @@ def _scene_of(run: Path, name: str) -> Scene:
     if name:
         return load_scene(name)
     recorded = read_json(run / "run.json")
+    if recorded.get("scene", {}).get("kind") == "objects":
+        raise UserError(
+            f"the sign of {run}",
+            "it holds a patch for objects in photographs",
+            f"Judge it with: physadv evaluate objects {run} --victim NAME --data COCO.json",
+        )
     try:
         return Scene.model_validate(recorded["scene"])
     except (KeyError, TypeError, ValidationError) as error:

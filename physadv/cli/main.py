@@ -10,7 +10,7 @@ from physadv.cli.console import err
 from physadv.cli.demo import demo
 from physadv.cli.inspect import doctor, scenes, victims
 from physadv.cli.make import generate, print_pdf, report
-from physadv.cli.patch import patch
+from physadv.cli.patch import import_detector, patch
 
 _INTERRUPTED = 130  # what typer exits with on Ctrl-C
 
@@ -28,6 +28,7 @@ app.command()(patch)
 app.command("print")(print_pdf)
 app.add_typer(evaluate_commands.app, name="evaluate")
 app.command()(report)
+app.command("import")(import_detector)
 app.command()(victims)
 app.command()(scenes)
 app.command()(doctor)

@@ -15,7 +15,8 @@ from physadv.data.environment import choose_device
 from physadv.optimize.objects import HideSettings
 from physadv.optimize.patches import PatchRecipe, make_patch
 from physadv.scene.catalog import load_object_scene
-from physadv.victim.detectors import load_detector
+from physadv.victim.detectors import import_folder, load_detector
+from physadv.victim.importing import import_yolo
 
 DetectorNames = Annotated[
     list[str],
@@ -103,3 +104,21 @@ def patch(
     )
     sources = " ".join(f"--data {shlex.quote(str(path))}" for path in data)
     out.print(f"Judge it: physadv evaluate objects {folder} --victim {victim[0]} {sources}")
+
+
+def import_detector(
+    file: Annotated[Path, typer.Argument(metavar="FILE.pt", help="Ultralytics checkpoint.")],
+    name: Annotated[
+        str,
+        typer.Option(help="Name to give it (default: the file's).", show_default=False),
+    ] = "",
+) -> None:
+    """Import an official YOLO checkpoint as a victim, without running any code in it."""
+    path = import_yolo(file, import_folder(), name)
+    victim = load_detector(path.stem)
+    out.print(
+        f"{path.stem}: {len(victim.class_names)} classes, weights in {path}\n"
+        f"sha256 {victim.weights_sha256}\n"
+        f"Attack it: physadv patch person_thys --victim {path.stem} --data COCO.json",
+        markup=False,
+    )

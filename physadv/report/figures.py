@@ -105,12 +105,15 @@ def narrow(summary: VictimSummary) -> bool:
     return len({cell.yaw_deg for cell in summary.cells}) <= _MANY_COLUMNS
 
 
-def history_plot(history: Sequence[Mapping[str, Any]], label: str) -> str | None:
+def history_plot(
+    history: Sequence[Mapping[str, Any]], label: str, success_label: str = "read as target"
+) -> str | None:
     """Loss, its terms, success and held-out success over the optimiser's steps.
 
     Args:
         history: Lines of ``history.jsonl``; stages follow each other.
         label: Text for readers that cannot see the picture.
+        success_label: What success means.
 
     Returns:
         An ``<svg>`` element; None if there are fewer than two lines.
@@ -128,7 +131,7 @@ def history_plot(history: Sequence[Mapping[str, Any]], label: str) -> str | None
         _line(right, steps, held_out, "held-out views", COLOURS[ARTWORK], "-", marker="o")
         right.set_ylim(-0.03, 1.03)
         right.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        right.set_ylabel("read as target")
+        right.set_ylabel(success_label)
         for axes in (left, right):
             axes.set_xlabel("step")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))

@@ -18,6 +18,7 @@ from physadv.data.files import atomic_path, read_json
 from physadv.evaluate.trials import TRIALS_NAME, load_trials
 from physadv.report import describe, text
 from physadv.report.figures import distance_plot, frontal, heat_map, history_plot, narrow
+from physadv.report.objects import TEMPLATE, objects_context
 from physadv.report.pictures import artwork_picture, photo_gallery, sign_picture, view_strip
 from physadv.report.summary import ARTWORK, VictimSummary, summarise
 
@@ -76,7 +77,12 @@ def write_report(run: Path, *, face: npt.NDArray[np.uint8] | None = None) -> Pat
             "Make one: physadv generate SCENE --out RUN, or finish it with --resume.",
         )
     artwork = load_artwork(run)
-    page = _environment().get_template("template.html.j2").render(_context(run, artwork, face))
+    name, context = "template.html.j2", None
+    if artwork.recipe.get("layout") == "patch":
+        manifest = read_json(run / "run.json") if (run / "run.json").exists() else {}
+        name = TEMPLATE
+        context = objects_context(run, artwork, manifest, read_history(run / "history.jsonl"))
+    page = _environment().get_template(name).render(context or _context(run, artwork, face))
     with atomic_path(run / REPORT_NAME) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return run / REPORT_NAME

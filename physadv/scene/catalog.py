@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from physadv.checks import check_name
+from physadv.checks import UserError, check_name
 from physadv.data.files import BUNDLED
 from physadv.scene.objects import ObjectScene, scene_kind
 from physadv.scene.schema import Grid, Scene, parse_yaml
@@ -41,6 +41,12 @@ def load_scene(name_or_path: str | Path) -> Scene:
         UserError: If the file does not fit the schema.
     """
     path = _locate("scene", str(name_or_path), scenes_folder(), list_scenes())
+    if path.is_file() and scene_kind(path) == "objects":
+        raise UserError(
+            f"sign scene {path}",
+            "it is a scene of objects in photographs",
+            "Make a patch for it with `physadv patch`.",
+        )
     return parse_yaml(path, Scene, folder=str(path.parent))
 
 

@@ -4,6 +4,7 @@ Ultralytics is imported here alone, late, and told beforehand not to install pac
 online and to keep its settings in a temporary folder.
 """
 
+import getpass
 import json
 import os
 import tempfile
@@ -21,14 +22,21 @@ from physadv.victim.weights import load_weights
 INPUT_PX = 640
 
 
-def _ultralytics_network(description: str | dict[str, object], classes: int | None) -> nn.Module:
-    """Build a DetectionModel from a yaml name or dictionary, with random weights."""
+def prepare_ultralytics() -> None:
+    """Keep ultralytics from installing packages, going online and writing settings.
+
+    To be called before its first import.
+    """
     os.environ["YOLO_AUTOINSTALL"] = "false"
     os.environ["YOLO_OFFLINE"] = "true"
     os.environ["YOLO_VERBOSE"] = "false"
-    os.environ.setdefault(
-        "YOLO_CONFIG_DIR", str(Path(tempfile.gettempdir()) / f"physadv-ultralytics-{os.getuid()}")
-    )
+    own = Path(tempfile.gettempdir()) / f"physadv-ultralytics-{getpass.getuser()}"
+    os.environ.setdefault("YOLO_CONFIG_DIR", str(own))
+
+
+def _ultralytics_network(description: str | dict[str, object], classes: int | None) -> nn.Module:
+    """Build a DetectionModel from a yaml name or dictionary, with random weights."""
+    prepare_ultralytics()
     try:
         from ultralytics.nn.tasks import DetectionModel
     except ImportError as error:

@@ -1,0 +1,120 @@
+"""The page of a run against detectors: what it is filled with."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from shlex import quote
+from typing import Any
+
+from markupsafe import Markup
+
+from physadv.artwork.files import Artwork
+from physadv.data.files import read_json
+from physadv.evaluate.trials import TRIALS_NAME, load_trials
+from physadv.report import text
+from physadv.report.figures import history_plot
+from physadv.report.pictures import Picture, artwork_picture, picture_from
+from physadv.report.recall import CONFIDENCES, summarise_recall
+from physadv.report.summary import ARTWORK
+from physadv.types import TREATMENTS, Treatment
+
+TEMPLATE = "objects.html.j2"
+_SHOWN = 4
+_WIDTH_PX = 420
+
+Looks = list[tuple[Treatment, Picture]]
+
+
+def objects_context(
+    run: Path,
+    artwork: Artwork,
+    manifest: Mapping[str, Any],
+    history: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """What ``objects.html.j2`` needs, from the run folder alone.
+
+    Raises:
+        UserError: If a file in the folder cannot be read.
+    """
+    path = run / TRIALS_NAME
+    summaries = summarise_recall(load_trials(path)) if path.exists() else []
+    scene = manifest.get("scene") or {}
+    names = scene.get("true_class") or ["objects"]
+    drawn = history_plot(history, "Loss and success over the optimiser's steps", "not found")
+    victims = [str(v.get("name")) for v in manifest.get("victims") or []] or list(artwork.victims)
+    folder = quote(str(run))
+    return {
+        "run_name": run.resolve().name,
+        "artwork": artwork,
+        "manifest": manifest,
+        "hidden": str(names[0]),
+        "summaries": summaries,
+        "confidences": CONFIDENCES,
+        "artwork_picture": artwork_picture(artwork),
+        "has_pdf": (run / "print.pdf").exists(),
+        "history": None if drawn is None else Markup(drawn),
+        "galleries": _galleries(run / "gallery"),
+        "attacked": _attacked_rows(artwork, manifest),
+        "manifest_rows": _manifest_rows(manifest),
+        "commands": {
+            "objects": f"physadv evaluate objects {folder} --victim {quote(victims[0])} "
+            "--data COCO.json",
+            "print": f"physadv print {folder}",
+            "report": f"physadv report {folder}",
+        },
+        "text": text,
+        "ARTWORK": ARTWORK,
+    }
+
+
+def _attacked_rows(artwork: Artwork, manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
+    scene = manifest.get("scene") or {}
+    patch = scene.get("patch") or {}
+    rows = [("Scene", f"{scene.get('name', '?')}: {scene.get('description', '')}")]
+    if patch:
+        side = f"{patch.get('share', 0):g} of the {patch.get('share_of')} of the object's box"
+        rows.append(("Patch", f"side {side}, printed at {artwork.width_mm:.4g} mm"))
+    for victim in manifest.get("victims") or []:
+        rows.append(("Detector", f"{victim.get('name')}, sha256 {victim.get('weights_sha256')}"))
+    used = len((manifest.get("options") or {}).get("photographs", []))
+    rows.append(("Optimised on", f"{text.plural(used, 'photograph')}, left out by the judge"))
+    rows.append(("Artwork", f"sha256 {artwork.sha256}"))
+    return rows
+
+
+def _manifest_rows(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
+    settings = (manifest.get("options") or {}).get("settings") or {}
+    versions = manifest.get("versions") or {}
+    rows = [
+        ("Command", str(manifest.get("command", ""))),
+        ("Settings", ", ".join(f"{name} {value}" for name, value in settings.items())),
+        ("Versions", ", ".join(f"{name} {value}" for name, value in versions.items())),
+        ("Time", f"{(manifest.get('timings_s') or {}).get('generate', '?')} s"),
+    ]
+    for entry in manifest.get("evaluations") or []:
+        rows.append(("Judged", ", ".join(f"{key} {value}" for key, value in entry.items())))
+    skipped = manifest.get("skipped") or []
+    if skipped:
+        rows.append(("Skipped", f"{len(skipped)}: " + "; ".join(skipped[:5])))
+    return rows
+
+
+def _galleries(folder: Path) -> list[tuple[str, list[tuple[str, Looks]]]]:
+    """Title and photographs, each with its pictures by treatment, of every set judged."""
+    found = []
+    for listing in sorted(folder.glob("*/gallery.json")):
+        photographs: dict[str, dict[str, str]] = {}
+        for entry in read_json(listing):
+            photographs.setdefault(entry["photo"], {}).setdefault(entry["treatment"], entry["file"])
+        shown = [
+            (
+                name,
+                [
+                    (t, picture_from(listing.parent / Path(looks[t]).name, _WIDTH_PX))
+                    for t in TREATMENTS
+                    if t in looks
+                ],
+            )
+            for name, looks in list(photographs.items())[:_SHOWN]
+        ]
+        found.append((listing.parent.name, shown))
+    return found
