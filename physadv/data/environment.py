@@ -7,7 +7,16 @@ import torch
 
 from physadv.checks import UsageError
 
-_PACKAGES = ("physadv", "torch", "kornia", "opencv-python", "numpy", "polars")
+_PACKAGES = (
+    "physadv",
+    "torch",
+    "torchvision",
+    "ultralytics",
+    "kornia",
+    "opencv-python",
+    "numpy",
+    "polars",
+)
 
 
 def versions() -> dict[str, str]:

@@ -99,7 +99,7 @@ def yolo_from_yaml(description: str, name: str = "", seed: int = 0) -> DetectorV
     """An untrained YOLO of any architecture that ultralytics can build, for tests and benches.
 
     Args:
-        description: Name of one of its yamls, such as ``yolo11n.yaml``.
+        description: Name of one of its yamls, such as ``yolo11n.yaml``; 80 classes are COCO's.
         name: The victim's name; by default the yaml's.
         seed: Seed of the random weights.
 
@@ -109,6 +109,11 @@ def yolo_from_yaml(description: str, name: str = "", seed: int = 0) -> DetectorV
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = _ultralytics_network(description, None)
+    from ultralytics.utils import ROOT, YAML
+
+    coco = YAML.load(ROOT / "cfg" / "datasets" / "coco.yaml")["names"]
+    if len(coco) == len(network.names):  # type: ignore[arg-type]
+        network.names = coco
     return _victim(name or description, network, f"random weights, seed {seed}")
 
 

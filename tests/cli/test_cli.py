@@ -44,9 +44,19 @@ def call(*words: object) -> int:
 
 def test_every_command_has_help(capsys):
     names = {command.name or command.callback.__name__ for command in app.registered_commands}
-    assert names == {"demo", "generate", "print", "report", "victims", "scenes", "doctor"}
+    assert names == {
+        "demo",
+        "generate",
+        "print",
+        "report",
+        "victims",
+        "scenes",
+        "doctor",
+        "import",
+        "patch",
+    }
     words_of = [[name] for name in sorted(names)]
-    for words in [*words_of, ["evaluate", "grid"], ["evaluate", "photos"]]:
+    for words in [*words_of, ["evaluate", "grid"], ["evaluate", "photos"], ["evaluate", "objects"]]:
         assert call(*words, "--help") == 0
         assert "Usage: physadv " + " ".join(words) in capsys.readouterr().out
 
@@ -191,3 +201,41 @@ def test_an_artwork_is_not_judged_on_another_sign(run, capsys):
     words = ["evaluate", "grid", run, "--scene", "stop_sign_vienna", "--victim", "gtsrb-cnn"]
     assert call(*words) == 1
     assert "made for us_r1_1, 762 mm" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_patch_from_photographs_to_report(red_people, tmp_path, capsys):
+    """An untrained detector finds nobody; what counts is that every step runs and says so."""
+    run = tmp_path / "patch"
+    data = ["--data", red_people]
+    words = ["patch", "person_thys", "--victim", "yolov8n.yaml", *data, "--steps", "2"]
+    assert call(*words, "--device", "cpu", "--out", run) == 0
+    assert "Judge it: physadv evaluate objects" in capsys.readouterr().out
+    assert call("evaluate", "objects", run, "--victim", "yolov8n.yaml", *data) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("the artwork was optimised on it") == 7
+    assert "0/5 0 %" in printed
+    assert call("report", run) == 0
+    page = (run / "report.html").read_text()
+    assert "Person hidden from detectors" in page
+    assert "0/5" in page
+    assert page.count("<img") == 1 + 4 * 4
+    assert call("print", run) == 0
+    capsys.readouterr()
+    assert call("evaluate", "grid", run, "--victim", "gtsrb-cnn") == 1
+    assert "physadv evaluate objects" in capsys.readouterr().err
+    assert call("evaluate", "objects", run, "--victim", "yolov99", *data) == 2
+    assert "there is none of that name" in capsys.readouterr().err
+    assert call(*words, "--out", run) == 1
+    assert "another run" in capsys.readouterr().err
+
+
+def test_photographs_that_do_not_fit_are_one_clear_message(red_people, tmp_path, capsys):
+    words = ["patch", "person_thys", "--victim", "yolov8n.yaml", "--out", tmp_path / "run"]
+    assert call(*words, "--data", tmp_path / "none.json") == 1
+    assert "none.json" in capsys.readouterr().err
+    red_people.write_text(red_people.read_text().replace('"person"', '"sheep"'))
+    assert call(*words, "--data", red_people) == 1
+    assert "it has sheep" in capsys.readouterr().err
+    assert call("patch", "stop_sign", *words[2:], "--data", red_people) == 2
+    assert "person_thys" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
