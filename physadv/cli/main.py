@@ -1,12 +1,14 @@
 """The command line: parse, call the library, print."""
 
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
 from physadv.checks import UsageError, UserError
 from physadv.cli import evaluate as evaluate_commands
-from physadv.cli.console import err
+from physadv.cli.console import err, out
 from physadv.cli.demo import demo
 from physadv.cli.inspect import doctor, scenes, victims
 from physadv.cli.make import generate, print_pdf, report
@@ -22,6 +24,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        out.print(version("physadv"), markup=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _asked: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
+    ] = False,
+) -> None:
+    """Options that come before the command."""
+
+
 app.command()(demo)
 app.command()(generate)
 app.command()(patch)

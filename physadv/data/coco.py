@@ -6,11 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
 
 from physadv.checks import UserError
 from physadv.data.files import read_json, sha256_of
 
 Array = npt.NDArray[np.float64]
+
+_ORIENTATION = 0x0112  # EXIF tag
+_SIDEWAYS = (5, 6, 7, 8)
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,8 @@ def read_coco(
     """Photographs that show one of ``class_names``, from a COCO json.
 
     Boxes that reach beyond the photograph are clipped. Crowds, boxes without area inside the
-    photograph, missing files and photographs of ``exclude`` are skipped and listed.
+    photograph, files that are missing, no images or of another size than annotated, and photographs
+    of ``exclude`` are skipped and listed.
 
     Args:
         path: The json; file names are relative to its folder.
@@ -109,6 +114,11 @@ def _photo(
     if not file.is_file():
         skipped.append((name, "no such file"))
         return None
+    found = _size_of(file)
+    if found != (width, height):
+        is_size = "not a readable image" if found is None else f"{found[0]} x {found[1]} px"
+        skipped.append((name, f"{is_size}, annotated as {width} x {height}"))
+        return None
     sha256 = sha256_of(file)
     if sha256 in exclude:
         skipped.append((name, "the artwork was optimised on it"))
@@ -143,6 +153,16 @@ def _photo(
         mask if mask is not None and mask.is_file() else None,
         tuple(values),
     )
+
+
+def _size_of(file: Path) -> tuple[int, int] | None:
+    """Width and height as seen upright, from the file's header; None if it is no image."""
+    try:
+        with Image.open(file) as image:
+            turned = image.getexif().get(_ORIENTATION, 1) in _SIDEWAYS
+            return (image.height, image.width) if turned else (image.width, image.height)
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError):
+        return None
 
 
 def split_scenes(

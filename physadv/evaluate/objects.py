@@ -165,10 +165,6 @@ def _staged(
         except UserError as error:
             skipped.append((photo.name, error.got))
             continue
-        if picture.shape[:2] != (photo.height, photo.width):
-            found = f"{picture.shape[1]} x {picture.shape[0]} px, annotated as {photo.width} x"
-            skipped.append((photo.name, f"{found} {photo.height}"))
-            continue
         for draw in range(draws):
             generator = generator_for(seed, "judge objects", photo.sha256, draw)
             places = [draw_place(scene, photo.boxes[n], generator) for n in chosen]

@@ -81,7 +81,8 @@ def load_victim(name: str, device: str = "cpu") -> ClassifierVictim:
     """
     if ":" in name:
         return _plug_in(name).to(device)
-    check_name("victim", name, VICTIMS, "Your own: package.module:factory.")
+    do = "Your own: package.module:factory. Detectors are attacked by `physadv patch`."
+    check_name("victim", name, VICTIMS, do)
     return VICTIMS[name]().to(device)
 
 

@@ -27,12 +27,16 @@ def test_what_cannot_be_used_is_named(red_people):
         content["annotations"][2]["iscrowd"] = 1
         content["annotations"][3]["bbox"] = [float("nan"), 0, 5, 5]
         content["images"][4]["file_name"] = "images/gone.png"
+        content["images"][5]["width"] = 225
 
     rewrite(red_people, change)
+    (red_people.parent / "images" / "red006.png").write_bytes(b"nothing")
     found = read_coco(red_people, ["person"])
-    assert len(found.photos) == 7
+    assert len(found.photos) == 5
     reasons = dict(found.skipped)
-    assert len(reasons) == 5
+    assert len(reasons) == 7
+    assert reasons["images/red005.png"] == "224 x 320 px, annotated as 225 x 320"
+    assert reasons["images/red006.png"].startswith("not a readable image")
     assert reasons["images/gone.png"] == "no such file"
     assert reasons["images/red002.png#2"] == "a crowd"
     assert all("no area" in reasons[f"images/red00{n}.png#{n}"] for n in (0, 1, 3))

@@ -5,7 +5,14 @@ import pytest
 import yaml
 
 from physadv.checks import UsageError, UserError
-from physadv.scene.catalog import list_grids, list_scenes, load_grid, load_scene, scenes_folder
+from physadv.scene.catalog import (
+    list_grids,
+    list_scenes,
+    load_grid,
+    load_object_scene,
+    load_scene,
+    scenes_folder,
+)
 from physadv.scene.schema import Spread
 
 
@@ -97,3 +104,24 @@ def test_spread_moments():
         kind="normal", low=-1, high=1, sd=0.1, wide_share=0.25, wide_low=10, wide_high=20
     ).sample(generator, 20000)
     assert (mixed >= 10).mean() == pytest.approx(0.25, abs=0.02)
+
+
+def test_scenes_of_objects_say_what_does_not_fit(tmp_path):
+    content = yaml.safe_load((scenes_folder() / "person_torso.yaml").read_text())
+    loaded = load_object_scene("person_torso")
+    assert loaded.patch.share * loaded.object_height_m * 1000 == pytest.approx(400, rel=0.01)
+    assert loaded.resized(0.1).patch.width_mm == pytest.approx(170, rel=0.01)
+    for change, message in (
+        ({"patch": {**content["patch"], "width_mm": 300}}, "is 0.176, not 0.2353"),
+        ({"placement": {**content["placement"], "size": {"low": 0, "high": 1}}}, "size"),
+        ({"true_class": []}, "true_class"),
+        ({"shape": "round"}, "shape"),
+    ):
+        file = tmp_path / "bad.yaml"
+        file.write_text(yaml.safe_dump({**content, **change}))
+        with pytest.raises(UserError, match=message):
+            load_object_scene(file)
+    with pytest.raises(UserError, match="physadv patch"):
+        load_scene(scenes_folder() / "person_torso.yaml")
+    with pytest.raises(UsageError, match="person_thys, person_torso"):
+        load_object_scene("stop_sign")
