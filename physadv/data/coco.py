@@ -161,7 +161,7 @@ def _size_of(file: Path) -> tuple[int, int] | None:
         with Image.open(file) as image:
             turned = image.getexif().get(_ORIENTATION, 1) in _SIDEWAYS
             return (image.height, image.width) if turned else (image.width, image.height)
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError):
+    except (UnidentifiedImageError, OSError, ImportError, Image.DecompressionBombError):
         return None
 
 

@@ -132,7 +132,8 @@ def read_image_rgb(path: Path) -> npt.NDArray[np.uint8]:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except FileNotFoundError as error:
         raise UserError(f"read image {path}", "no such file", "Check the path.") from error
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+    except (UnidentifiedImageError, OSError, ImportError, Image.DecompressionBombError) as error:
+        # ImportError: other packages replace Image.open by one that looks for a HEIC reader.
         raise UserError(
             f"read image {path}", f"not a readable image ({error})", "Give a JPEG or PNG file."
         ) from error

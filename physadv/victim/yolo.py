@@ -11,7 +11,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import cv2
 import torch
+from PIL import Image
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
@@ -20,31 +22,50 @@ from physadv.victim.detector import DetectorOutput, DetectorVictim
 from physadv.victim.weights import load_weights
 
 INPUT_PX = 640
+_REPLACED = (
+    (Image, "open"),
+    (cv2, "imread"),
+    (cv2, "imwrite"),
+    (cv2, "imshow"),
+    (torch, "save"),
+)
 
 
 def prepare_ultralytics() -> None:
-    """Keep ultralytics from installing packages, going online and writing settings.
+    """Import ultralytics, and undo what it does to the rest of the process.
 
-    To be called before its first import.
+    It is kept from installing packages, going online and writing settings. Its import replaces
+    functions of PIL, OpenCV and torch and switches OpenCV's threads off; all of that is put back.
+
+    Raises:
+        UserError: If it cannot be imported.
     """
     os.environ["YOLO_AUTOINSTALL"] = "false"
     os.environ["YOLO_OFFLINE"] = "true"
     os.environ["YOLO_VERBOSE"] = "false"
     own = Path(tempfile.gettempdir()) / f"physadv-ultralytics-{getpass.getuser()}"
     os.environ.setdefault("YOLO_CONFIG_DIR", str(own))
-
-
-def _ultralytics_network(description: str | dict[str, object], classes: int | None) -> nn.Module:
-    """Build a DetectionModel from a yaml name or dictionary, with random weights."""
-    prepare_ultralytics()
+    kept = [(owner, name, getattr(owner, name)) for owner, name in _REPLACED]
+    threads = cv2.getNumThreads()
     try:
-        from ultralytics.nn.tasks import DetectionModel
+        import ultralytics.nn.tasks  # noqa: F401
     except ImportError as error:
         raise UserError(
             "a YOLO victim",
             f"the ultralytics package cannot be imported ({error})",
             "Install physadv again; ultralytics is one of its dependencies.",
         ) from error
+    finally:
+        for owner, name, function in kept:
+            setattr(owner, name, function)
+        cv2.setNumThreads(threads)
+
+
+def _ultralytics_network(description: str | dict[str, object], classes: int | None) -> nn.Module:
+    """Build a DetectionModel from a yaml name or dictionary, with random weights."""
+    prepare_ultralytics()
+    from ultralytics.nn.tasks import DetectionModel
+
     try:
         return DetectionModel(description, nc=classes, verbose=False)
     except (FileNotFoundError, KeyError, ValueError) as error:

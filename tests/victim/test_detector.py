@@ -1,6 +1,8 @@
 """Detectors: letterboxing, suppression, gradients, and agreement with ultralytics' own predict."""
 
 import itertools
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -14,9 +16,23 @@ from physadv.victim.detector import DetectorVictim, Letterbox
 from physadv.victim.detectors import load_detector
 from physadv.victim.suppression import strongest, suppress
 from physadv.victim.weights import module_sha256
-from physadv.victim.yolo import load_yolo, yolo_from_yaml
+from physadv.victim.yolo import load_yolo, prepare_ultralytics, yolo_from_yaml
 
 FAMILIES = ["yolov5n", "yolov8n", "yolov9t", "yolov10n", "yolo11n", "yolo12n", "yolo26n"]
+
+
+def test_ultralytics_leaves_the_process_as_it_was():
+    """Its import replaces Image.open by one that fails on broken files, and stops cv2's threads."""
+    program = """
+import cv2, torch
+from PIL import Image
+before = Image.open, cv2.imread, cv2.imwrite, torch.save, cv2.getNumThreads()
+from physadv.victim.yolo import prepare_ultralytics
+prepare_ultralytics()
+from ultralytics import YOLO
+assert before == (Image.open, cv2.imread, cv2.imwrite, torch.save, cv2.getNumThreads())
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +40,7 @@ FAMILIES = ["yolov5n", "yolov8n", "yolov9t", "yolov10n", "yolo11n", "yolo12n", "
     [(480, 640), (640, 480), (536, 559), (1000, 333), (17, 900), (1, 1), (641, 640), (720, 1280)],
 )
 def test_letterbox_is_that_of_ultralytics(height, width):
+    prepare_ultralytics()
     from ultralytics.data.augment import LetterBox
 
     picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
@@ -96,6 +113,7 @@ def test_candidates_do_not_depend_on_what_was_asked_before():
 @pytest.mark.parametrize("name", ["yolov8n", "yolov8s"])
 def test_detections_equal_ultralytics_predict(name, tmp_path):
     """The same network, through predict's own letterbox, decoding and suppression."""
+    prepare_ultralytics()
     from ultralytics import YOLO
 
     victim = load_detector(name)
