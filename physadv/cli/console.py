@@ -1,10 +1,13 @@
 """What the commands share at the terminal: live progress, and messages in one form."""
 
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -62,3 +65,18 @@ def progress_line() -> Iterator[ProgressLine]:
     )
     with Progress(*columns, console=err) as live:
         yield ProgressLine(live)
+
+
+def interrupted(command: str, folder: Path, *, resume: bool, named: bool) -> typer.Exit:
+    """Say how to go on with the run in ``folder`` after Ctrl-C; the exit to raise.
+
+    Args:
+        command: The command as typed.
+        folder: The run folder.
+        resume: Whether it was given ``--resume``.
+        named: Whether it was given ``--out``.
+    """
+    again = command if resume else f"{command} --resume"
+    again = again if named else f"{again} --out {shlex.quote(str(folder))}"
+    err.print(f"interrupted; continue from the last checkpoint with:\n  {again}", markup=False)
+    return typer.Exit(1)

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import typer
 
 from physadv.artwork.files import load_artwork
-from physadv.cli.console import err, out, progress_line
-from physadv.cli.options import Backgrounds, Device, RunFolder, Seed, VictimNames
+from physadv.cli.console import interrupted, out, progress_line
+from physadv.cli.options import Backgrounds, Device, Palette, RunFolder, Seed, VictimNames
 from physadv.data.environment import choose_device
 from physadv.export.pdf import write_pdf
 from physadv.optimize.generate import Recipe
@@ -40,13 +40,7 @@ def generate(
             metavar="poster|stickers|graffiti|FILE", help="Where to stick; FILE is an SVG or PNG."
         ),
     ] = "stickers",
-    palette: Annotated[
-        str,
-        typer.Option(
-            metavar="K|grey|rgb",
-            help="Colours to print: K = 2 (black and white) to 32 flat colours, grey, or rgb.",
-        ),
-    ] = "rgb",
+    palette: Palette = "rgb",
     max_area: Annotated[
         float, typer.Option(help="Largest share of the face that stickers may cover, 0 to 1.")
     ] = 0.20,
@@ -89,10 +83,7 @@ def generate(
                 progress=line.optimiser(),
             )
     except KeyboardInterrupt:
-        again = command if resume else f"{command} --resume"
-        again = again if run else f"{again} --out {shlex.quote(str(folder))}"
-        err.print(f"interrupted; continue from the last checkpoint with:\n  {again}", markup=False)
-        raise typer.Exit(1) from None
+        raise interrupted(command, folder, resume=resume, named=run is not None) from None
     share = artwork.recipe["area_share"]
     out.print(
         f"{folder}: artwork covering {share:.1%} of the face; read as {artwork.target!r} in "

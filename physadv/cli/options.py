@@ -24,3 +24,10 @@ Backgrounds = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of every random draw.")]
+Palette = Annotated[
+    str,
+    typer.Option(
+        metavar="K|grey|rgb",
+        help="Colours to print: K = 2 (black and white) to 32 flat colours, grey, or rgb.",
+    ),
+]

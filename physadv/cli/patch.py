@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from physadv.cli.console import err, out, progress_line
-from physadv.cli.options import Device, Seed
+from physadv.cli.console import interrupted, out, progress_line
+from physadv.cli.options import Device, Palette, Seed
 from physadv.data.coco import read_coco
 from physadv.data.environment import choose_device
 from physadv.optimize.objects import HideSettings
@@ -46,13 +46,7 @@ def patch(
             show_default=False,
         ),
     ] = None,
-    palette: Annotated[
-        str,
-        typer.Option(
-            metavar="K|grey|rgb",
-            help="Colours to print: K = 2 (black and white) to 32 flat colours, grey, or rgb.",
-        ),
-    ] = "rgb",
+    palette: Palette = "rgb",
     share: Annotated[
         float,
         typer.Option(help="Part of each set to optimise on; the rest is left for the judge."),
@@ -92,10 +86,7 @@ def patch(
                 progress=line.optimiser(),
             )
     except KeyboardInterrupt:
-        again = command if resume else f"{command} --resume"
-        again = again if run else f"{again} --out {shlex.quote(str(folder))}"
-        err.print(f"interrupted; continue from the last checkpoint with:\n  {again}", markup=False)
-        raise typer.Exit(1) from None
+        raise interrupted(command, folder, resume=resume, named=run is not None) from None
     out.print(
         f"{folder}: a patch of {artwork.width_mm:g} mm; hides "
         f"{artwork.recipe['held_out_success']:.1%} of the optimiser's held-out objects at "

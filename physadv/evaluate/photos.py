@@ -15,6 +15,7 @@ from physadv.data.photos import list_photos
 from physadv.evaluate.annotations import read_coco_boxes, read_corners
 from physadv.evaluate.compositing import match_lighting, stick
 from physadv.evaluate.judging import Question, ask, jittered_box, trial
+from physadv.evaluate.matching import overlaps
 from physadv.evaluate.octagon import face_to_photo, find_octagon
 from physadv.evaluate.renderer import cut_crop
 from physadv.evaluate.treatments import stuck_colours
@@ -79,17 +80,11 @@ def _in_boxes(folder: Path, face: str) -> Iterator[_Sign]:
             yield _Sign(folder / name, label, None, "no octagon found in its box")
             continue
         corners = corners + np.array([left, top])
-        if _iou(bounding_box(corners), np.array([x, y, x + width, y + height])) < _MIN_BOX_IOU:
+        box = np.array([x, y, x + width, y + height])
+        if overlaps(bounding_box(corners), box[None])[0] < _MIN_BOX_IOU:
             yield _Sign(folder / name, label, None, "the octagon found does not fill its box")
             continue
         yield _Sign(folder / name, label, corners)
-
-
-def _iou(first: Array, second: Array) -> float:
-    low, high = np.maximum(first[:2], second[:2]), np.minimum(first[2:], second[2:])
-    inter = float(np.prod(np.maximum(high - low, 0)))
-    areas = [float(np.prod(box[2:] - box[:2])) for box in (first, second)]
-    return inter / (sum(areas) - inter)
 
 
 def _searched(folder: Path, face: str) -> Iterator[_Sign]:

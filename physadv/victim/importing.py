@@ -40,6 +40,8 @@ def import_yolo(path: Path, folder: Path, name: str = "") -> Path:
     if not path.is_file():
         raise UserError(f"import {path}", "no such file", "Check the path.")
     name = name or path.stem
+    if Path(name).name != name:
+        raise UserError(f"import as {name!r}", "not a plain name", "Give one without slashes.")
     model = _load_model(path)
     try:
         description = {
