@@ -88,9 +88,9 @@ def patch(
     except KeyboardInterrupt:
         raise interrupted(command, folder, resume=resume, named=run is not None) from None
     out.print(
-        f"{folder}: a patch of {artwork.width_mm:g} mm; hides "
-        f"{artwork.recipe['held_out_success']:.1%} of the optimiser's held-out objects at "
-        "confidence 0.4.",
+        f"{folder}: a patch of {artwork.width_mm:g} mm. Of the optimiser's held-out objects that "
+        f"are found without it, {artwork.recipe['held_out_success']:.1%} are not found at "
+        "confidence 0.4; the patch was chosen by that figure, so judge it on others.",
         markup=False,
     )
     sources = " ".join(f"--data {shlex.quote(str(path))}" for path in data)

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from physadv.checks import UserError
-from physadv.data.files import read_json, sha256_of
+from physadv.data.files import NOT_AN_IMAGE, read_json, sha256_of
 
 Array = npt.NDArray[np.float64]
 
 _ORIENTATION = 0x0112  # EXIF tag
 _SIDEWAYS = (5, 6, 7, 8)
+_LEAST_SERIES = 10
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ def read_coco(
     """Photographs that show one of ``class_names``, from a COCO json.
 
     Boxes that reach beyond the photograph are clipped. Crowds, boxes without area inside the
-    photograph, files that are missing, no images or of another size than annotated, and photographs
-    of ``exclude`` are skipped and listed.
+    photograph, files that are missing, no images, of another size than annotated or listed twice,
+    and photographs of ``exclude`` are skipped and listed.
 
     Args:
         path: The json; file names are relative to its folder.
@@ -84,9 +85,16 @@ def read_coco(
         for image, entries in images:
             if entries:
                 photo = _photo(path.parent, image, entries, exclude, skipped)
-                if photo is not None:
-                    photos.append(photo)
-    except (KeyError, TypeError, ValueError) as error:
+                if photo is None:
+                    continue
+                twin = next((p.name for p in photos if p.sha256 == photo.sha256), None)
+                if twin is not None:
+                    skipped.append((photo.name, f"the same photograph as {twin}"))
+                    continue
+                photos.append(photo)
+    except UserError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
             f"read {path}",
             f"not COCO annotations ({type(error).__name__}: {error})",
@@ -109,7 +117,7 @@ def _photo(
     skipped: list[tuple[str, str]],
 ) -> AnnotatedPhoto | None:
     name = str(image["file_name"])
-    width, height = int(str(image["width"])), int(str(image["height"]))
+    width, height = int(float(str(image["width"]))), int(float(str(image["height"])))
     file = folder / name
     if not file.is_file():
         skipped.append((name, "no such file"))
@@ -161,7 +169,7 @@ def _size_of(file: Path) -> tuple[int, int] | None:
         with Image.open(file) as image:
             turned = image.getexif().get(_ORIENTATION, 1) in _SIDEWAYS
             return (image.height, image.width) if turned else (image.width, image.height)
-    except (UnidentifiedImageError, OSError, ImportError, Image.DecompressionBombError):
+    except NOT_AN_IMAGE:
         return None
 
 
@@ -171,15 +179,26 @@ def split_scenes(
     """Cut photographs into a first part of about ``share`` and the rest, by scene.
 
     Neighbours in a data set's numbering often show the same people at the same place, so each
-    series (names that differ in their digits only) is cut once, in the order of its names.
+    series (names that differ in their digits only) is cut once, in the order of its names. Series
+    of fewer than ten photographs are cut together. Two or more photographs leave one on each side.
     """
     series: dict[str, list[AnnotatedPhoto]] = {}
     for photo in sorted(photos, key=lambda photo: photo.name):
         key = "".join(" " if letter.isdigit() else letter for letter in photo.name)
         series.setdefault(" ".join(key.split()), []).append(photo)
-    first, rest = [], []
-    for members in series.values():
+    large = [members for members in series.values() if len(members) >= _LEAST_SERIES]
+    small = [
+        photo for members in series.values() if len(members) < _LEAST_SERIES for photo in members
+    ]
+    first: list[AnnotatedPhoto] = []
+    rest: list[AnnotatedPhoto] = []
+    for members in [*large, sorted(small, key=lambda photo: photo.name)]:
         cut = round(share * len(members))
         first += members[:cut]
         rest += members[cut:]
+    if len(photos) > 1 and 0 < share < 1:
+        if not first:
+            first.append(rest.pop(0))
+        elif not rest:
+            rest.append(first.pop())
     return first, rest

@@ -17,6 +17,15 @@ from physadv.checks import UserError
 
 BUNDLED = Path(__file__).parent
 ENVIRONMENT_VARIABLE = "PHYSADV_DATA"
+NOT_AN_IMAGE = (
+    UnidentifiedImageError,
+    OSError,
+    SyntaxError,  # a PNG with a broken chunk
+    ValueError,
+    ImportError,  # other packages replace Image.open by one that looks for a HEIC reader
+    Image.DecompressionBombError,
+)
+"""What Pillow raises on files that it cannot read."""
 
 
 def external_folder() -> Path | None:
@@ -117,6 +126,10 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(f"read {path}", "no such file", "Check the path.") from error
+    except OSError as error:
+        raise UserError(
+            f"read {path}", error.strerror or "unreadable", "Give a file that can be read."
+        ) from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"read {path}", f"not valid JSON ({error})", "Mend the file.") from error
 
@@ -132,8 +145,7 @@ def read_image_rgb(path: Path) -> npt.NDArray[np.uint8]:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     except FileNotFoundError as error:
         raise UserError(f"read image {path}", "no such file", "Check the path.") from error
-    except (UnidentifiedImageError, OSError, ImportError, Image.DecompressionBombError) as error:
-        # ImportError: other packages replace Image.open by one that looks for a HEIC reader.
+    except NOT_AN_IMAGE as error:
         raise UserError(
             f"read image {path}", f"not a readable image ({error})", "Give a JPEG or PNG file."
         ) from error

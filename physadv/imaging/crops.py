@@ -17,7 +17,6 @@ from physadv.data.files import read_image_rgb
 Array = npt.NDArray[np.float64]
 
 _GREY = 114
-_STRIDE = 32
 # Heights and widths of windows: the least that holds an object with some room is used.
 SHAPES = ((320, 224), (448, 288), (608, 352))
 _ROOM = 1.15
@@ -85,9 +84,10 @@ def cut_crops(
     """Cut one window around each target: shifted, scaled a little, mirrored half the time.
 
     Args:
-        targets: B objects.
+        targets: B objects. Each is listed, cut off where it is larger than the window.
         shape: Height and width of the windows.
-        least_height: As in ``targets_of``; all such objects in a window are listed.
+        least_height: As in ``targets_of``; all such objects that lie in a window by three quarters
+            are listed too.
         generator: Source of the draws.
         device: Where the images go.
     """
@@ -100,16 +100,18 @@ def cut_crops(
         picture, inside = _window(photo, target, shape, factor, shift)
         own = target.photo.boxes * target.scale * factor - np.tile(inside, 2)
         tall = target.photo.boxes[:, 3] - target.photo.boxes[:, 1]
-        own = own[tall >= least_height * target.photo.height]
+        is_target = (target.photo.boxes * target.scale == target.box).all(axis=1)
+        wanted = tall >= least_height * target.photo.height
+        own, is_target = own[wanted], is_target[wanted]
         if mirrored:
             picture = picture[:, ::-1]
             own = np.stack([shape[1] - own[:, 2], own[:, 1], shape[1] - own[:, 0], own[:, 3]], 1)
         images.append(np.ascontiguousarray(picture))
-        for box in own:
+        for box, kept in zip(own, is_target, strict=True):
             limit = np.array([shape[1], shape[0]] * 2, np.float64)
             clipped = np.clip(box, 0, limit)
             area = np.prod(np.maximum(box[2:] - box[:2], 0))
-            if np.prod(clipped[2:] - clipped[:2]) >= (1 - _MOST_CUT) * area:
+            if kept or np.prod(clipped[2:] - clipped[:2]) >= (1 - _MOST_CUT) * area:
                 boxes.append(clipped)
                 frames.append(n)
     batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)

@@ -38,7 +38,6 @@ class HideSettings:
     final_learning_rate: float = 1e-3
     checkpoint_every: int = 25
     held_out_every: int = 100
-    held_out_crops: int = 64
     margin: float = 1.5
     top: int = 8
     nps: float = 0.01
@@ -88,32 +87,48 @@ class HideTask:
             weights["tv"] = self.settings.tv
         return Estimate(Terms(values, weights), 1 - float(found.float().mean()))
 
-    @torch.no_grad()
     def held_out(self, colours: Tensor) -> tuple[float, float]:
-        """Share of the held-out objects that no victim finds at confidence 0.4, and the loss."""
-        hidden, total, count = 0.0, 0.0, 0
+        """Share of the held-out objects found clean that no victim finds at 0.4, and the loss."""
+        losses, found = self._held_out(colours)
+        known = self._held_out_clean
+        hidden = float((known & ~found).sum() / known.sum().clamp(min=1))
+        return hidden, float(losses.mean())
+
+    @cached_property
+    def _held_out_clean(self) -> Tensor:
+        """[P] whether any victim finds each held-out object without a patch."""
+        return self._held_out(None)[1]
+
+    @torch.no_grad()
+    def _held_out(self, colours: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Mean losses [P] of the victims, and whether any finds each held-out object, [P]."""
+        losses, found = [], []
         for which, group in enumerate(self.held_out_groups):
             for start in range(0, len(group), self.settings.crops):
                 generator = generator_for(self.settings.seed, "objects held out", which, start)
                 chosen = group[start : start + self.settings.crops]
-                losses, found = self._judge(colours, chosen, SHAPES[which], generator)
-                hidden += float((~found).float().sum())
-                total += float(torch.stack(losses).mean(0).sum())
-                count += len(found)
-        return hidden / max(count, 1), total / max(count, 1)
+                loss, seen = self._judge(colours, chosen, SHAPES[which], generator)
+                losses.append(torch.stack(loss).mean(0))
+                found.append(seen)
+        return torch.cat(losses), torch.cat(found)
 
     def _judge(
         self,
-        colours: Tensor,
+        colours: Tensor | None,
         targets: Sequence[Target],
         shape: tuple[int, int],
         generator: np.random.Generator,
     ) -> tuple[list[Tensor], Tensor]:
-        """Losses [P] of each victim, and whether any of them finds each object, [P]."""
+        """Losses [P] of each victim, and whether any of them finds each object, [P].
+
+        ``colours`` None shows the objects without a patch.
+        """
         crops = cut_crops(targets, shape, self.scene.least_height, generator, self.device)
-        tiles = place_patches(self.scene, self.scene.placement, crops, generator, self.device)
-        seen, coverage = render_tiles(colours, tiles)
-        images = paste_tiles(crops.images, seen, coverage, tiles)
+        images = crops.images
+        if colours is not None:
+            tiles = place_patches(self.scene, self.scene.placement, crops, generator, self.device)
+            seen, coverage = render_tiles(colours, tiles)
+            images = paste_tiles(images, seen, coverage, tiles)
         images = images.contiguous(memory_format=torch.channels_last)
         boxes = torch.from_numpy(crops.boxes).float().to(self.device)
         frame = torch.from_numpy(crops.frame).to(self.device)

@@ -14,7 +14,7 @@ from physadv.artwork.palette import palette_record
 from physadv.artwork.parameterization import parameterization_of
 from physadv.checks import UserError, check_range
 from physadv.data.coco import AnnotatedPhotos, split_scenes
-from physadv.imaging.crops import targets_of
+from physadv.imaging.crops import SHAPES, targets_of
 from physadv.optimize.loop import Result, optimise
 from physadv.optimize.objects import HideSettings, HideTask
 from physadv.optimize.run import new_manifest, open_run, record_results
@@ -96,7 +96,15 @@ def make_patch(
             "Attack detectors of one input size together.",
         )
     indices = tuple(victim.first_known(scene.true_class) for victim in victims)
+    for victim in victims:
+        if any(side % victim.stride for shape in SHAPES for side in shape):
+            raise UserError(
+                f"victim {victim.name}",
+                f"its stride of {victim.stride} px does not divide the windows {SHAPES}",
+                "Give a detector with a stride of 32 px or less.",
+            )
     used = [photo for part in data for photo in split_scenes(part.photos, recipe.share)[0]]
+    used = list({photo.sha256: photo for photo in used}.values())
     training, held_out = split_scenes(used, 1 - _HELD_OUT_SHARE)
     groups = targets_of(training, input_px.pop(), scene.least_height)
     held_out_groups = targets_of(held_out, victims[0].input_px, scene.least_height)
@@ -117,9 +125,12 @@ def make_patch(
         options=recipe.options() | {"photographs": sorted(photo.sha256 for photo in used)},
     )
     manifest.skipped.extend(f"{name}: {why}" for part in data for name, why in part.skipped)
+    parameterization = parameterization_of(recipe.palette, scene.patch.texels)
     folder = open_run(Path(out), manifest, resume=resume)
     if resume and (folder / JSON_NAME).exists():
-        return load_artwork(folder)
+        artwork = load_artwork(folder)
+        record_results(folder, artwork, 0.0)
+        return artwork
     started = time.monotonic()
     on_device = []
     for victim in victims:
@@ -130,7 +141,7 @@ def make_patch(
         scene,
         tuple(on_device),
         indices,
-        parameterization_of(recipe.palette, scene.patch.texels),
+        parameterization,
         groups,
         held_out_groups,
         recipe.settings,

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from physadv.checks import check_range
+from physadv.checks import UserError, check_range
 from physadv.scene.schema import Imaging, Positive, Share, Spread, _Strict
 
 
@@ -44,7 +44,8 @@ class ObjectScene(_Strict):
     ``true_class`` lists accepted class names; the first that a victim knows is what must not be
     found. Objects lower than ``least_height`` of the photograph's height are left alone.
     ``placement`` and ``imaging`` are the optimiser's, ``judge_placement`` and ``judge`` the
-    judge's.
+    judge's. The optimiser applies printer, light and noise of its ranges; optics and files are the
+    judge's alone.
     """
 
     kind: Literal["objects"]
@@ -69,23 +70,34 @@ class ObjectScene(_Strict):
                     f"patch.share: {self.patch.width_mm:g} mm on {self.object_height_m:g} m is "
                     f"{meant:.3f}, not {self.patch.share:g}"
                 )
+        if self.imaging.motion_share > 0 or self.judge.motion_share > 0:
+            raise ValueError(
+                "imaging.motion_share: must be 0, a patch in a photograph has no motion"
+            )
         return self
 
     def resized(self, share: float) -> "ObjectScene":
         """The same scene with a patch of another ``share``, printed larger or smaller to match.
 
         Raises:
-            UserError: If the share is not above 0 and at most 1.
+            UserError: If the share is not above 0 and at most 1, or the print gets too large.
         """
         check_range("patch size", share, 0.0, 1.0, low_open=True)
         width_mm = self.patch.width_mm * share / self.patch.share
-        patch = self.patch.model_copy(update={"share": share, "width_mm": width_mm})
-        return self.model_copy(update={"patch": patch})
+        patch = {**self.patch.model_dump(), "share": share, "width_mm": width_mm}
+        try:
+            return ObjectScene.model_validate({**self.model_dump(), "patch": patch})
+        except ValidationError as error:
+            raise UserError(
+                f"patch size {share:g} in {self.name}",
+                f"it would be printed {width_mm:g} mm wide; the most is 5000 mm",
+                "Give a smaller size.",
+            ) from error
 
 
 def scene_kind(path: Path) -> str:
     """The ``kind`` line of a scene file: "objects", or "sign" where there is none."""
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         key, _, value = line.partition(":")
         if key.strip() == "kind" and not key.startswith(" "):
             return value.split("#")[0].strip()

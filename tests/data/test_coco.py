@@ -1,6 +1,7 @@
 """COCO json: what is read, what is clipped, what is skipped and said."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -68,3 +69,41 @@ def test_wrong_input(red_people, tmp_path):
     )
     with pytest.raises(UserError, match="none can be used"):
         read_coco(empty, ["person"])
+
+
+def test_series_of_single_names_are_cut_together(red_people):
+    photos = read_coco(red_people, ["person"]).photos
+    odd = [
+        replace(p, name=f"{letter}.png") for p, letter in zip(photos, "abcdefghijkl", strict=True)
+    ]
+    first, rest = split_scenes(odd, 0.5)
+    assert [p.name for p in first] == ["a.png", "b.png", "c.png", "d.png", "e.png", "f.png"]
+    assert len(rest) == 6
+    first, rest = split_scenes(odd[:2], 0.9)
+    assert (len(first), len(rest)) == (1, 1)
+
+
+def test_a_photograph_listed_twice_counts_once(red_people):
+    def change(content):
+        content["images"].append({**content["images"][2], "id": 99})
+        content["annotations"].append({**content["annotations"][2], "id": 99, "image_id": 99})
+
+    rewrite(red_people, change)
+    found = read_coco(red_people, ["person"])
+    assert len(found.photos) == 12
+    assert found.skipped == (("images/red002.png", "the same photograph as images/red002.png"),)
+
+
+def test_a_broken_png_is_named(red_people):
+    path = red_people.parent / "images" / "red003.png"
+    raw = bytearray(path.read_bytes())
+    raw[12:16] = b"IHDX"
+    path.write_bytes(bytes(raw))
+    found = read_coco(red_people, ["person"])
+    assert len(found.photos) == 11
+    assert found.skipped[0][1].startswith("not a readable image")
+
+
+def test_a_folder_in_place_of_the_json(tmp_path):
+    with pytest.raises(UserError, match="directory"):
+        read_coco(tmp_path, ["person"])

@@ -1,5 +1,7 @@
 """Windows around objects: boxes must follow the pixels, mirrored or not."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
@@ -24,3 +26,13 @@ def test_objects_go_to_the_least_window_that_holds_them(red_people):
     photos = read_coco(red_people, ["person"]).photos
     assert [len(group) for group in targets_of(photos, 640, 0.25)] == [0, 12, 0]
     assert [len(group) for group in targets_of(photos, 320, 0.7)] == [0, 0, 0]
+
+
+def test_an_object_larger_than_every_window_keeps_its_own_box(red_people):
+    photo = read_coco(red_people, ["person"]).photos[0]
+    wide = replace(photo, boxes=np.array([[0.0, 0.0, 224.0, 320.0]]))
+    groups = targets_of([wide], 1920, 0.25)
+    assert [len(group) for group in groups] == [0, 0, 1]
+    crops = cut_crops(groups[2], SHAPES[2], 0.25, np.random.default_rng(0), torch.device("cpu"))
+    height, width = SHAPES[2]
+    assert crops.boxes.tolist() == [[0, 0, width, height]]
