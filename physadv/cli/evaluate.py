@@ -14,12 +14,20 @@ from pydantic import ValidationError
 from physadv.artwork.files import load_artwork
 from physadv.checks import UserError
 from physadv.cli.console import out, progress_line
-from physadv.cli.options import Backgrounds, Device, RunFolder, Seed, VictimNames
+from physadv.cli.options import (
+    Backgrounds,
+    Device,
+    JudgedNames,
+    RunFolder,
+    Seed,
+    VictimNames,
+)
 from physadv.cli.patch import DetectorNames, PhotoSets
 from physadv.data.coco import read_coco
 from physadv.data.environment import choose_device
 from physadv.data.files import read_json, write_json
 from physadv.evaluate.examples import write_views
+from physadv.evaluate.frames import evaluate_frames
 from physadv.evaluate.grid import evaluate_grid
 from physadv.evaluate.objects import evaluate_objects
 from physadv.evaluate.photos import evaluate_photos
@@ -31,8 +39,10 @@ from physadv.scene.objects import ObjectScene
 from physadv.scene.schema import Scene
 from physadv.types import CROPS, TREATMENTS, Trial
 from physadv.victim.catalog import load_victim
+from physadv.victim.chain import ChainVictim
 from physadv.victim.detector import DetectorVictim
 from physadv.victim.detectors import load_detector
+from physadv.victim.named import load_judged
 from physadv.victim.protocol import ClassifierVictim
 
 SceneOption = Annotated[
@@ -59,7 +69,7 @@ class CropName(StrEnum):
 @app.command("grid")
 def grid(
     run: RunFolder,
-    victim: VictimNames,
+    victim: JudgedNames,
     scene: SceneOption = "",
     grid_name: Annotated[
         str,
@@ -88,34 +98,35 @@ def grid(
 ) -> None:
     """Render the sign over a grid of distances and angles with OpenCV and ask the victims.
 
-    Clean sign, blank card, noise print and artwork are seen on the same draws.
+    Clean sign, blank card, noise print and artwork are seen on the same draws. Classifiers are
+    shown crops, detectors and chains the camera's whole frames.
     """
     artwork = load_artwork(run)
     loaded = _scene_of(run, scene)
     cells = load_grid(grid_name or loaded.default_grid)
     chosen = choose_device(device)
-    victims = [load_victim(name).to(chosen) for name in victim]
+    victims = [load_judged(name).to(chosen) for name in victim]
     crops = [name for name in CROPS if not crop or name in crop]
-    looks = len(cells.cells) * draws * len(TREATMENTS) * len(crops)
+    looks = len(cells.cells) * draws * len(TREATMENTS)
     for opponent in victims:
-        _check_replacing(run, opponent.name, cells.name, looks, replace)
+        shown = len(crops) if isinstance(opponent, ClassifierVictim) else 1
+        _check_replacing(run, opponent.name, cells.name, looks * shown, replace)
     for number, opponent in enumerate(victims):
         with progress_line() as line:
-            trials = evaluate_grid(
-                artwork,
-                loaded,
-                cells,
-                opponent,
-                draws=draws,
-                seed=seed,
-                backgrounds=backgrounds,
-                run_name=run.resolve().name,
-                workers=workers,
-                crops=crops,
-                progress=lambda done, total, name=opponent.name: line.update(  # type: ignore[misc]
+            common: dict[str, Any] = {
+                "draws": draws,
+                "seed": seed,
+                "backgrounds": backgrounds,
+                "run_name": run.resolve().name,
+                "workers": workers,
+                "progress": lambda done, total, name=opponent.name: line.update(
                     f"judge {name}", done, total
                 ),
-            )
+            }
+            if isinstance(opponent, ClassifierVictim):
+                trials = evaluate_grid(artwork, loaded, cells, opponent, crops=crops, **common)
+            else:
+                trials = evaluate_frames(artwork, loaded, cells, opponent, **common)
         _keep(run, trials, opponent, scene=loaded.name, grid=cells.name, draws=draws, seed=seed)
         if number == 0:
             write_views(
@@ -276,7 +287,10 @@ def _scene_of(run: Path, name: str) -> Scene:
 
 
 def _keep(
-    run: Path, trials: list[Trial], victim: ClassifierVictim | DetectorVictim, **how: str | int
+    run: Path,
+    trials: list[Trial],
+    victim: ClassifierVictim | DetectorVictim | ChainVictim,
+    **how: str | int,
 ) -> None:
     """Save trials, and say in the manifest how they came about."""
     save_trials(run / TRIALS_NAME, trials)

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -20,9 +21,22 @@ from physadv.optimize.problem import Settings
 from physadv.report.html import write_report
 from physadv.scene.catalog import load_scene
 from physadv.scene.faces import FACES, draw_face, image_face
-from physadv.victim.catalog import load_victim
+from physadv.victim.named import load_attacked
 
 _FACE_PX = 512
+_ACHIEVED = {
+    "hide": "every victim is fooled",
+    "misread": "every victim reads the target",
+    "appear": "every victim sees the target",
+}
+
+
+class GoalName(StrEnum):
+    """``physadv.types.Goal`` for the command line."""
+
+    hide = "hide"
+    misread = "misread"
+    appear = "appear"
 
 
 def generate(
@@ -34,6 +48,13 @@ def generate(
             metavar="CLASS", help="Class to be read as (default: the scene's).", show_default=False
         ),
     ] = "",
+    goal: Annotated[
+        GoalName,
+        typer.Option(
+            help="What detectors are made to do: miss the sign, misread it as CLASS, or see CLASS "
+            "appear on it. Classifiers are always made to read CLASS."
+        ),
+    ] = GoalName.hide,
     layout: Annotated[
         str,
         typer.Option(
@@ -55,13 +76,14 @@ def generate(
     backgrounds: Backgrounds = None,
     device: Device = "auto",
 ) -> None:
-    """Optimise printable artwork that makes every given victim read the scene's sign as CLASS."""
+    """Optimise printable artwork that fools every given classifier and detector."""
     loaded = load_scene(scene)
     chosen = choose_device(device)
-    victims = [load_victim(name) for name in victim]
+    victims = load_attacked(victim)
     folder = run or Path("runs") / f"{loaded.name}-{Path(layout).stem}-{seed}"
     recipe = Recipe(
         target=target or loaded.default_target,
+        goal=goal.value,
         layout=layout,
         palette=palette,
         max_area=max_area,
@@ -86,7 +108,7 @@ def generate(
         raise interrupted(command, folder, resume=resume, named=run is not None) from None
     share = artwork.recipe["area_share"]
     out.print(
-        f"{folder}: artwork covering {share:.1%} of the face; read as {artwork.target!r} in "
+        f"{folder}: artwork covering {share:.1%} of the face; {_ACHIEVED[goal]} in "
         f"{artwork.recipe['held_out_success']:.1%} of the optimiser's held-out views.",
         markup=False,
     )

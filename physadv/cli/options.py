@@ -14,6 +14,15 @@ VictimNames = Annotated[
         help="Victim by name (see `physadv victims`) or module:factory; may be repeated.",
     ),
 ]
+JudgedNames = Annotated[
+    list[str],
+    typer.Option(
+        "--victim",
+        metavar="NAME",
+        help="Victim by name (see `physadv victims`), module:factory, or DETECTOR+CLASSIFIER for "
+        "the chain of both; may be repeated.",
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Backgrounds = Annotated[
     Path | None,

@@ -20,10 +20,8 @@ from physadv.optimize.objects import HideSettings, HideTask
 from physadv.optimize.run import new_manifest, open_run, record_results
 from physadv.optimize.task import Progress
 from physadv.scene.objects import ObjectScene
+from physadv.types import NOTHING
 from physadv.victim.detector import DetectorVictim
-
-TARGET = "nothing"
-"""What a hidden object is read as."""
 
 _HELD_OUT_SHARE = 0.15
 
@@ -119,7 +117,7 @@ def make_patch(
         command,
         scene.model_dump(mode="json", exclude={"folder"}),
         victims,
-        target=TARGET,
+        target=NOTHING,
         layout="patch",
         seed=recipe.settings.seed,
         options=recipe.options() | {"photographs": sorted(photo.sha256 for photo in used)},
@@ -165,7 +163,7 @@ def _artwork(
         scene.patch.width_mm,
         scene.patch.width_mm,
         f"patch:{scene.name}",
-        TARGET,
+        NOTHING,
         tuple(names),
         {
             "layout": "patch",
