@@ -87,10 +87,11 @@ def evaluate_objects(
         victim's input, and whose ``sha256`` is the photograph's.
 
     Raises:
-        UserError: If no object is high enough.
+        UserError: If no object is high enough, or a photograph is given twice.
         UsageError: If the victim has no class for the object.
     """
     true_index = victim.first_known(scene.true_class)
+    _check_distinct(group, photos)
     trials: list[Trial] = []
     skipped: list[tuple[str, str]] = []
     shown: list[dict[str, object]] = []
@@ -145,6 +146,32 @@ def evaluate_objects(
     return ObjectResult(trials, skipped)
 
 
+def looks_at(scene: ObjectScene, photos: Sequence[AnnotatedPhoto]) -> int:
+    """How many Trials a judgement of these photographs gives a draw, if all can be read."""
+    return len(TREATMENTS) * sum(int(_high(scene, photo).sum()) for photo in photos)
+
+
+def _high(scene: ObjectScene, photo: AnnotatedPhoto) -> npt.NDArray[np.bool_]:
+    """Which of the photograph's objects are high enough to be judged, [P]."""
+    high: npt.NDArray[np.bool_] = (
+        photo.boxes[:, 3] - photo.boxes[:, 1] >= scene.least_height * photo.height
+    )
+    return high
+
+
+def _check_distinct(group: str, photos: Sequence[AnnotatedPhoto]) -> None:
+    """Refuse a photograph that occurs twice: its people would count double, as if independent."""
+    names: dict[str, str] = {}
+    for photo in photos:
+        if photo.sha256 in names:
+            raise UserError(
+                f"objects of {group}",
+                f"{photo.name} and {names[photo.sha256]} are the same photograph",
+                "Leave one of them out.",
+            )
+        names[photo.sha256] = photo.name
+
+
 def _staged(
     scene: ObjectScene,
     photos: Sequence[AnnotatedPhoto],
@@ -153,7 +180,7 @@ def _staged(
     skipped: list[tuple[str, str]],
 ) -> Iterator[_Staged]:
     for photo in photos:
-        high = photo.boxes[:, 3] - photo.boxes[:, 1] >= scene.least_height * photo.height
+        high = _high(scene, photo)
         skipped += [
             (photo.labels[n], "lower than the scene's least_height") for n in np.flatnonzero(~high)
         ]

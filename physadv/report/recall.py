@@ -9,17 +9,15 @@ from rich.table import Table
 
 from physadv.checks import UserError
 from physadv.report import text
-from physadv.report.rates import Rate, pooled_rate
-from physadv.stats.intervals import MIN_CLUSTERS, Interval, cluster_bootstrap
+from physadv.report.rates import Difference, Rate, difference_over, pooled_rate
 from physadv.types import TREATMENTS
 
 SOURCE = "objects"
 CONFIDENCES = (0.25, 0.4, 0.5)
 """Deployed default of ultralytics; Thys et al. 2019; Armory and T-SEA."""
 
+_BOTH = {"noise", "adversarial"}
 _BY = ("victim", "artwork", "group", "true_class")
-
-
 _CONTROLS = (("noise", "with a noise print"), ("clean", "without"))
 
 
@@ -42,7 +40,7 @@ class RecallSummary:
     photographs: int
     recall: Mapping[float, Mapping[str, Rate]]
     hidden: Mapping[float, Rate]
-    attributable: Mapping[float, tuple[float, Interval | None]]
+    attributable: Mapping[float, Difference]
     near: Mapping[float, Mapping[str, Rate]]
     heights: Mapping[str, Mapping[str, Rate]]
 
@@ -94,7 +92,7 @@ def summarise_recall(trials: pl.DataFrame) -> list[RecallSummary]:
                 wide["sha256"].n_unique(),
                 {c: {t: _recall(wide, t, c) for t in treatments} for c in CONFIDENCES},
                 {c: _hidden(wide, c) for c in CONFIDENCES},
-                {c: _attributable(wide, c) for c in CONFIDENCES if "noise" in treatments},
+                {c: _attributable(wide, c) for c in CONFIDENCES if set(treatments) >= _BOTH},
                 {c: {t: _recall(near, t, c) for t in treatments} for c in CONFIDENCES},
                 {
                     str(cell): {t: _recall(rows, t, 0.4) for t in treatments}
@@ -131,18 +129,13 @@ def _hidden(wide: pl.DataFrame, confidence: float) -> Rate:
     return pooled_rate(_counts(found, pl.col("adversarial") < confidence))
 
 
-def _attributable(wide: pl.DataFrame, confidence: float) -> tuple[float, Interval | None]:
-    """Recall with noise minus recall with the patch, and a bootstrap interval over photographs."""
-    if "adversarial" not in wide.columns:
-        return 0.0, None
-    with_noise = _counts(wide, pl.col("noise") >= confidence)
-    with_patch = _counts(wide, pl.col("adversarial") >= confidence)
-    differences = [with_noise[sha][0] - with_patch[sha][0] for sha in with_noise]
-    totals = [n for _, n in with_noise.values()]
-    value = sum(differences) / sum(totals)
-    if len(totals) < MIN_CLUSTERS:
-        return value, None
-    return value, cluster_bootstrap(differences, totals)
+def _attributable(wide: pl.DataFrame, confidence: float) -> Difference:
+    """Recall with noise minus recall with the patch, on the objects that were seen with both."""
+    both = wide.filter(pl.col("noise").is_not_null() & pl.col("adversarial").is_not_null())
+    return difference_over(
+        _counts(both, pl.col("noise") >= confidence),
+        _counts(both, pl.col("adversarial") >= confidence),
+    )
 
 
 def recall_table(summary: RecallSummary) -> Table:
@@ -156,7 +149,7 @@ def recall_table(summary: RecallSummary) -> Table:
     table.add_row("hidden, of those found clean", *hidden)
     if summary.attributable:
         table.add_row(
-            "noise minus patch", *(_difference(*summary.attributable[c]) for c in CONFIDENCES)
+            "noise minus patch", *(_difference(summary.attributable[c]) for c in CONFIDENCES)
         )
     if "adversarial" in summary.treatments:
         near = (cell_of(summary.near[c]["adversarial"]) for c in CONFIDENCES)
@@ -164,9 +157,10 @@ def recall_table(summary: RecallSummary) -> Table:
     return table
 
 
-def _difference(value: float, interval: Interval | None) -> str:
-    limits = f" ({100 * interval.low:.1f} to {100 * interval.high:.1f})" if interval else ""
-    return f"{100 * value:.1f} points{limits}"
+def _difference(gain: Difference) -> str:
+    limits = f" ({text.points_interval(gain.interval)})" if gain.interval else ""
+    by_hand = ", Newcombe" if gain.method.startswith("Newcombe") else ""
+    return f"{text.points(gain.value)} points{limits}{by_hand}"
 
 
 def cell_of(rate: Rate) -> str:
