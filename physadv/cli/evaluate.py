@@ -19,7 +19,7 @@ from physadv.evaluate.examples import write_views
 from physadv.evaluate.grid import evaluate_grid
 from physadv.evaluate.photos import evaluate_photos
 from physadv.evaluate.trials import TRIALS_NAME, load_trials, save_trials
-from physadv.report.recall import recall_table, summarise_recall
+from physadv.report.recall import precision_table, recall_of, recall_table
 from physadv.report.summary import summarise, summary_table
 from physadv.scene.catalog import load_grid, load_scene
 from physadv.scene.schema import Scene
@@ -237,8 +237,11 @@ def record_evaluation(run: Path, how: dict[str, str | int]) -> None:
 def show(run: Path) -> None:
     """Print the tables of every judgement that the run holds."""
     trials = load_trials(run / TRIALS_NAME)
-    for found in summarise_recall(trials):
+    for found in recall_of(run):
         out.print(recall_table(found))
+        precision = precision_table(found)
+        if precision is not None:
+            out.print(precision)
     others = summarise(trials.filter(pl.col("source") != "objects"))
     if others:
         out.print(summary_table(others))

@@ -1,5 +1,6 @@
 """evaluate objects: look at detectors through the judge."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from physadv.cli.patch import DetectorNames, PhotoSets
 from physadv.data.coco import read_coco
 from physadv.data.environment import choose_device
 from physadv.data.files import read_json
+from physadv.evaluate.detections import DETECTIONS_NAME, load_detections, save_detections
 from physadv.evaluate.objects import evaluate_objects, looks_at
 from physadv.evaluate.trials import TRIALS_NAME, load_trials
 from physadv.scene.objects import ObjectScene
@@ -47,6 +49,8 @@ def objects(
     chosen = choose_device(device)
     if (run / TRIALS_NAME).exists():
         load_trials(run / TRIALS_NAME)  # a damaged store is found before the work, not after it
+    if (run / DETECTIONS_NAME).exists():
+        load_detections(run / DETECTIONS_NAME)
     groups = group_names(data)
     sets = [read_coco(path, scene.true_class, exclude=seen) for path in data]
     victims = [load_detector(name).to(chosen) for name in victim]
@@ -71,10 +75,11 @@ def objects(
                     progress=lambda done, total, name=opponent.name: line.update(  # type: ignore[misc]
                         f"judge {name}", done, total
                     ),
-                    gallery_folder=run / "gallery" / f"{group}-{opponent.name}",
+                    gallery_folder=run / "gallery" / group / re.sub(r"[/\\]", "_", opponent.name),
                 )
             if opponent is victims[0]:
                 tell_skipped(result.skipped)
+            save_detections(run / DETECTIONS_NAME, result.detections)
             keep(
                 run,
                 result.trials,
