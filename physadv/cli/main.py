@@ -12,6 +12,7 @@ from physadv.cli.console import err, out
 from physadv.cli.demo import demo
 from physadv.cli.inspect import doctor, scenes, victims
 from physadv.cli.make import generate, print_pdf, report
+from physadv.cli.matrix import matrix
 from physadv.cli.objects import objects
 from physadv.cli.patch import import_detector, patch
 
@@ -49,6 +50,7 @@ app.command("print")(print_pdf)
 evaluate_commands.app.command("objects")(objects)
 app.add_typer(evaluate_commands.app, name="evaluate")
 app.command()(report)
+app.command()(matrix)
 app.command("import")(import_detector)
 app.command()(victims)
 app.command()(scenes)

@@ -22,6 +22,7 @@ RECALLS = np.linspace(0.0, 1.0, 101)
 BOOTSTRAP_DRAWS = 1000
 
 RIGHT, WRONG, NEITHER = 1, 0, -1
+_RIM = 0.005
 
 
 @dataclass(frozen=True)
@@ -146,12 +147,16 @@ def precision_interval(
     bias, reach = float(spread.mean() - middle), float(spread.std(ddof=1))
     reach *= float(student.ppf(0.975, len(names) - 1))
     low, high = expit(middle - 2 * max(bias, 0.0) - reach), expit(middle + reach)
-    return Interval(min(float(low), value), max(float(high), value))
+    # Beyond the rim the logit says nothing, so an interval of such a figure is open to that end.
+    return Interval(
+        0.0 if value < _RIM else min(float(low), value),
+        1.0 if value > 1 - _RIM else max(float(high), value),
+    )
 
 
 def _logit(share: float | Array) -> Array:
-    """Logit of shares kept within 0.005 and 0.995, where it is still finite."""
-    kept: Array = logit(np.clip(share, 0.005, 0.995))
+    """Logit of shares kept off 0 and 1 by a rim, where it is still finite."""
+    kept: Array = logit(np.clip(share, _RIM, 1 - _RIM))
     return kept
 
 

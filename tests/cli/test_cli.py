@@ -56,6 +56,7 @@ def test_every_command_has_help(capsys):
         "generate",
         "print",
         "report",
+        "matrix",
         "victims",
         "scenes",
         "doctor",
@@ -242,6 +243,13 @@ def test_a_patch_from_photographs_to_report(red_people, tmp_path, capsys):
     assert "Person hidden from detectors" in page
     assert "0/5" in page
     assert page.count("<img") == 1 + 3 * 4
+    capsys.readouterr()
+    files = [tmp_path / "matrix.html", tmp_path / "matrix.json"]
+    assert call("matrix", run, "--out", files[0], "--json", files[1]) == 0
+    assert "noise 0 %, clean 0 %" in capsys.readouterr().out
+    assert json.loads(files[1].read_text())["matrices"][0]["victims"] == ["yolov8n.yaml"]
+    assert call("matrix", run, run) == 1
+    assert "given twice" in capsys.readouterr().err
     assert call("print", run) == 0
     capsys.readouterr()
     assert call("evaluate", "grid", run, "--victim", "gtsrb-cnn") == 1

@@ -191,6 +191,18 @@ def test_interval_covers_the_spread_of_new_photographs():
     assert held >= 34  # 37 or 38 expected
 
 
+def test_intervals_hold_their_figure_and_are_open_at_the_rim():
+    right, wrong = scored([(BOX, 0.9)], [BOX]), scored([(FAR, 0.95), (BOX, 0.9)], [BOX])
+    names = [str(n) for n in range(400)]
+    nearly = match_all([right] * 399 + [scored([(FAR, 0.5), (BOX, 0.4)], [BOX])])
+    assert 0.995 < average_precision(nearly) < 1
+    assert precision_interval(nearly, names).high == 1
+    assert precision_interval(nearly, names).low < average_precision(nearly)
+    middling = match_all([right, wrong] * 10)
+    interval = precision_interval(middling, names[:20])
+    assert 0 < interval.low < average_precision(middling) < interval.high < 1
+
+
 def test_no_interval_that_claims_certainty():
     whole = match_all([scored([(BOX, 0.9)], [BOX])] * 10)
     assert precision_interval(whole, [str(n) for n in range(10)]) is None
