@@ -12,6 +12,8 @@ from physadv.cli.console import err, out
 from physadv.cli.demo import demo
 from physadv.cli.inspect import doctor, scenes, victims
 from physadv.cli.make import generate, print_pdf, report
+from physadv.cli.matrix import matrix
+from physadv.cli.objects import objects
 from physadv.cli.patch import import_detector, patch
 
 _INTERRUPTED = 130  # what typer exits with on Ctrl-C
@@ -45,8 +47,10 @@ app.command()(demo)
 app.command()(generate)
 app.command()(patch)
 app.command("print")(print_pdf)
+evaluate_commands.app.command("objects")(objects)
 app.add_typer(evaluate_commands.app, name="evaluate")
 app.command()(report)
+app.command()(matrix)
 app.command("import")(import_detector)
 app.command()(victims)
 app.command()(scenes)

@@ -32,6 +32,10 @@ Backgrounds = Annotated[
         "optimiser, the other for the judge.",
     ),
 ]
+Replace = Annotated[
+    bool,
+    typer.Option("--replace", help="Let fewer or other looks replace an earlier judgement."),
+]
 Seed = Annotated[int, typer.Option(help="Seed of every random draw.")]
 Palette = Annotated[
     str,
