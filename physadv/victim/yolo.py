@@ -22,6 +22,7 @@ from physadv.victim.detector import DetectorOutput, DetectorVictim
 from physadv.victim.weights import load_weights
 
 INPUT_PX = 640
+DETECTION_HEADS = ("Detect", "v10Detect")
 _REPLACED = (
     (Image, "open"),
     (cv2, "imread"),
@@ -64,16 +65,18 @@ def prepare_ultralytics() -> None:
 def _ultralytics_network(description: str | dict[str, object], classes: int | None) -> nn.Module:
     """Build a DetectionModel from a yaml name or dictionary, with random weights."""
     prepare_ultralytics()
-    from ultralytics.nn.tasks import DetectionModel
+    from ultralytics.nn.tasks import DetectionModel, yaml_model_load
 
+    asked = f"YOLO architecture {description if isinstance(description, str) else ''}".rstrip()
+    do = "Give the name of one of its detection yamls, such as yolo11n.yaml."
     try:
-        return DetectionModel(description, nc=classes, verbose=False)
-    except (FileNotFoundError, KeyError, ValueError) as error:
-        raise UserError(
-            f"YOLO architecture {description}",
-            f"ultralytics cannot build it ({error})",
-            "Give the name of one of its detection yamls, such as yolo11n.yaml.",
-        ) from error
+        written = yaml_model_load(description) if isinstance(description, str) else description
+        head = written["head"][-1][2]
+        if head in DETECTION_HEADS:
+            return DetectionModel(description, nc=classes, verbose=False)
+    except (FileNotFoundError, KeyError, ValueError, TypeError, IndexError) as error:
+        raise UserError(asked, f"ultralytics cannot build it ({error})", do) from error
+    raise UserError(asked, f"its head is {head}, of another task or kind", do)
 
 
 class YoloModule(nn.Module):
