@@ -70,7 +70,9 @@ def _ultralytics_network(description: str | dict[str, object], classes: int | No
     asked = f"YOLO architecture {description if isinstance(description, str) else ''}".rstrip()
     do = "Give the name of one of its detection yamls, such as yolo11n.yaml."
     try:
-        written = yaml_model_load(description) if isinstance(description, str) else description
+        written: Any = description
+        if isinstance(description, str):
+            written = yaml_model_load(description)
         head = written["head"][-1][2]
         if head in DETECTION_HEADS:
             return DetectionModel(description, nc=classes, verbose=False)
