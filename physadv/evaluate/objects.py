@@ -98,7 +98,7 @@ def evaluate_objects(
     for done, staged in enumerate(_staged(scene, photos, draws, seed, skipped), start=1):
         pictures = {t: _picture(staged, artwork, t, seed) for t in TREATMENTS}
         found = dict(zip(pictures, victim.detect(list(pictures.values()), _FLOOR), strict=True))
-        scale = victim.input_px / max(staged.photo.width, staged.photo.height)
+        scale = victim.scale(staged.photo.height, staged.photo.width)
         for treatment, detections in found.items():
             for number in staged.chosen:
                 box = staged.photo.boxes[number]

@@ -51,7 +51,7 @@ def hide(
         After Thys et al. 2019, eq. 3 (the maximum of object scores), taken in logits over several
         candidates, since detectors without objectness spread a person over many.
     """
-    overlap = box_iou(boxes[:, None], output.boxes.detach()[frame])[:, 0]
+    overlap = box_iou(boxes[:, None], output.boxes_of(class_index).detach()[frame])[:, 0]
     logits = output.class_logits[frame, :, class_index]
     own = logits.masked_fill(overlap < least_iou, -torch.inf)
     strongest = own.topk(min(top, own.shape[1]), dim=1).values

@@ -19,6 +19,8 @@ from torch import Tensor, nn
 
 from physadv.checks import UserError
 from physadv.victim.detector import DetectorOutput, DetectorVictim
+from physadv.victim.fitting import Letterboxed
+from physadv.victim.suppression import BestClass, Unsuppressed
 from physadv.victim.weights import load_weights
 
 INPUT_PX = 640
@@ -181,7 +183,6 @@ def _victim(name: str, network: nn.Module, sha256: str) -> DetectorVictim:
     names = network.names
     class_names = tuple(str(names[index]) for index in sorted(names))  # type: ignore[arg-type,index]
     module = YoloModule(network)
-    stride = int(max(network.stride))  # type: ignore[arg-type]
-    return DetectorVictim(
-        name, class_names, sha256, INPUT_PX, module, suppressed=module.end_to_end, stride=stride
-    )
+    fitting = Letterboxed(INPUT_PX, int(max(network.stride)))  # type: ignore[arg-type]
+    reporting = Unsuppressed() if module.end_to_end else BestClass()
+    return DetectorVictim(name, class_names, sha256, fitting, module, reporting)

@@ -12,8 +12,9 @@ from PIL import Image
 
 from physadv.checks import UsageError, UserError
 from physadv.data.files import find_external
-from physadv.victim.detector import DetectorVictim, Letterbox
+from physadv.victim.detector import DetectorVictim
 from physadv.victim.detectors import load_detector
+from physadv.victim.fitting import Letterbox
 from physadv.victim.suppression import strongest, suppress
 from physadv.victim.weights import module_sha256
 from physadv.victim.yolo import load_yolo, prepare_ultralytics, yolo_from_yaml
