@@ -146,7 +146,7 @@ def evaluate_objects(
 def _trials(context: _Context, staged: _Staged, found: dict[Treatment, Detections]) -> list[Trial]:
     """Verdicts on the chosen objects of one photograph, by treatment."""
     victim, names = context.victim, context.victim.class_names
-    scale = victim.input_px / max(staged.photo.width, staged.photo.height)
+    scale = context.victim.scale(staged.photo.height, staged.photo.width)
     trials = []
     for treatment, detections in found.items():
         for number in staged.chosen:

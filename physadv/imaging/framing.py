@@ -91,17 +91,17 @@ def as_crops(
     ]
 
 
-def as_windows(input_px: int) -> Framing:
+def as_windows(scale: float) -> Framing:
     """A detector's framing: windows at the scale that it sees the camera's pictures at.
 
     Args:
-        input_px: What the longer side of the camera's picture is scaled to.
+        scale: Pixels of the detector's input per sensor pixel.
     """
 
     def frame(
         scene: Scene, poses: Sequence[Pose], size_px: int, generator: np.random.Generator
     ) -> list[Geometry]:
-        side = size_px * max(scene.camera.width_px, scene.camera.height_px) / input_px
+        side = size_px / scale
         geometries = []
         for pose, place in zip(poses, generator.uniform(0, 1, (len(poses), 2)), strict=True):
             box = carrier_box(scene, pose)

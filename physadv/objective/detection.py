@@ -51,7 +51,7 @@ def hide(
         After Thys et al. 2019, eq. 3 (the maximum of object scores), taken in logits over several
         candidates, since detectors without objectness spread a person over many.
     """
-    overlap = box_iou(boxes[:, None], output.boxes.detach()[frame])[:, 0]
+    overlap = box_iou(boxes[:, None], output.boxes_of(class_index).detach()[frame])[:, 0]
     logits = output.class_logits[frame, :, class_index]
     own = logits.masked_fill(overlap < least_iou, -torch.inf)
     strongest = own.topk(min(top, own.shape[1]), dim=1).values
@@ -87,7 +87,8 @@ def appear(
         After Braunegg et al., APRICOT, ECCV 2020, whose measure is a confident box of the target
         class that overlaps the patch.
     """
-    overlap = box_iou(boxes[:, None], output.boxes.detach()[frame])[:, 0]
+    candidates = output.boxes_of(class_index).detach()
+    overlap = box_iou(boxes[:, None], candidates[frame])[:, 0]
     logits = output.class_logits[frame, :, class_index]
     there = overlap >= least_iou
     # Where a head puts no candidate, the best overlapping ones are drawn there.

@@ -112,7 +112,7 @@ def generate(
     on_face = face[..., 3] > 127
     # All that can be wrong with the request is found before the run folder is touched.
     mask = None if recipe.layout == "stickers" else load_mask(recipe.layout, on_face)
-    audiences = _audiences(*opponents, recipe, device)
+    audiences = _audiences(scene, *opponents, recipe, device)
     described = scene.model_dump(mode="json", exclude={"folder"})
     described["carrier"]["face"] = face_reference(scene)
     manifest = new_manifest(
@@ -159,12 +159,13 @@ def generate(
 
 
 def _audiences(
+    scene: Scene,
     classifiers: Sequence[ClassifierOpponent],
     detectors: Sequence[DetectorOpponent],
     recipe: Recipe,
     device: torch.device,
 ) -> tuple[Audience, ...]:
-    """Classifiers see crops; detectors of each input size see windows at their scale."""
+    """Classifiers see crops; detectors of each scale see windows at it."""
     settings = recipe.settings
     folder = Path(recipe.backgrounds) if recipe.backgrounds else None
     found = []
@@ -173,18 +174,21 @@ def _audiences(
         found.append(
             Audience(tuple(classifiers), as_crops, settings.views, settings.held_out_views, pool)
         )
-    for input_px in sorted({opponent.victim.input_px for opponent in detectors}):
-        alike = tuple(o for o in detectors if o.victim.input_px == input_px)
-        for opponent in alike:
-            if settings.window_px % opponent.victim.stride:
-                raise UserError(
-                    f"windows of {settings.window_px} px for {opponent.name}",
-                    f"its stride is {opponent.victim.stride} px",
-                    "Give a multiple of it.",
-                )
+    by_scale: dict[float, list[DetectorOpponent]] = {}
+    for opponent in detectors:
+        if not opponent.victim.takes(settings.window_px, settings.window_px):
+            raise UserError(
+                f"windows of {settings.window_px} px for {opponent.name}",
+                f"it takes {opponent.victim.fitting.sides}",
+                "Choose another window_px.",
+            )
+        scale = opponent.victim.window_scale(scene.camera.height_px, scene.camera.width_px)
+        by_scale.setdefault(scale, []).append(opponent)
+    for scale, alike in sorted(by_scale.items()):
         pool = background_pool(settings.seed, settings.window_px, folder, _WINDOW_POOL).to(device)
         counts = settings.windows, settings.held_out_windows
-        found.append(Audience(alike, as_windows(input_px), *counts, pool, (f"{input_px} px",)))
+        keys = (f"scale {scale:.4f}",)
+        found.append(Audience(tuple(alike), as_windows(scale), *counts, pool, keys))
     return tuple(found)
 
 

@@ -80,7 +80,9 @@ class DetectorOpponent:
         with torch.autocast(images.device.type, torch.bfloat16):
             heads = self.victim.candidates(images.contiguous(memory_format=torch.channels_last))
         inside = boxes.clamp(0, images.shape[-1])
-        judged = [self._look(head, inside) for head in heads]
+        # A head without classes can be silenced, but not made to name one.
+        naming = [h for h in heads if self.goal == "hide" or not h.class_agnostic]
+        judged = [self._look(head, inside) for head in naming]
         return torch.stack([loss for loss, _ in judged]).mean(dim=0), judged[0][1]
 
     def _look(self, head: DetectorOutput, boxes: Tensor) -> tuple[Tensor, Tensor]:

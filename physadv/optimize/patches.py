@@ -1,7 +1,7 @@
 """One run against detectors, start to finish: photographs in, a run folder with a patch out."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from physadv.artwork.files import JSON_NAME, Artwork, load_artwork, save_artwork
 from physadv.artwork.palette import palette_record
 from physadv.artwork.parameterization import parameterization_of
 from physadv.checks import UserError, check_range
-from physadv.data.coco import AnnotatedPhotos, split_scenes
+from physadv.data.coco import AnnotatedPhoto, AnnotatedPhotos, split_scenes
 from physadv.imaging.crops import SHAPES, targets_of
 from physadv.optimize.loop import Result, optimise
 from physadv.optimize.objects import HideSettings, HideTask
@@ -86,26 +86,13 @@ def make_patch(
     names = [victim.name for victim in victims]
     if len(set(names)) < len(names):
         raise UserError(f"victims {', '.join(names)}", "one is given twice", "Give each once.")
-    input_px = {victim.input_px for victim in victims}
-    if len(input_px) > 1:
-        raise UserError(
-            f"victims {', '.join(names)}",
-            f"they scale photographs to different sizes: {sorted(input_px)}",
-            "Attack detectors of one input size together.",
-        )
     indices = tuple(victim.first_known(scene.true_class) for victim in victims)
-    for victim in victims:
-        if any(side % victim.stride for shape in SHAPES for side in shape):
-            raise UserError(
-                f"victim {victim.name}",
-                f"its stride of {victim.stride} px does not divide the windows {SHAPES}",
-                "Give a detector with a stride of 32 px or less.",
-            )
     used = [photo for part in data for photo in split_scenes(part.photos, recipe.share)[0]]
     used = list({photo.sha256: photo for photo in used}.values())
+    scale_of = _window_scale(victims, used)
     training, held_out = split_scenes(used, 1 - _HELD_OUT_SHARE)
-    groups = targets_of(training, input_px.pop(), scene.least_height)
-    held_out_groups = targets_of(held_out, victims[0].input_px, scene.least_height)
+    groups = targets_of(training, scale_of, scene.least_height)
+    held_out_groups = targets_of(held_out, scale_of, scene.least_height)
     for what, found in (("optimise on", groups), ("choose the best patch by", held_out_groups)):
         if not any(found):
             raise UserError(
@@ -150,6 +137,27 @@ def make_patch(
     save_artwork(artwork, folder)
     record_results(folder, artwork, time.monotonic() - started)
     return artwork
+
+
+def _window_scale(
+    victims: Sequence[DetectorVictim], photos: Sequence[AnnotatedPhoto]
+) -> Callable[[int, int], float]:
+    """The scale, by a photograph's height and width, at which all victims judge its windows."""
+    for victim in victims:
+        scales = [victim.window_scale(photo.height, photo.width) for photo in photos]
+        if scales != [victims[0].window_scale(photo.height, photo.width) for photo in photos]:
+            raise UserError(
+                f"victims {victims[0].name}, {victim.name}",
+                "they scale photographs to different sizes",
+                "Attack detectors of one input size together.",
+            )
+        if not all(victim.takes(*shape) for shape in SHAPES):
+            raise UserError(
+                f"victim {victim.name}",
+                f"it takes images with {victim.fitting.sides}, and windows are of {SHAPES} px",
+                "Give a detector with a stride of 32 px or less.",
+            )
+    return victims[0].window_scale
 
 
 def _artwork(
