@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from physadv.checks import UsageError, UserError
+from physadv.cli import calibrate as calibrate_commands
 from physadv.cli import evaluate as evaluate_commands
 from physadv.cli.console import err, out
 from physadv.cli.demo import demo
@@ -45,6 +46,7 @@ app.command()(demo)
 app.command()(generate)
 app.command()(patch)
 app.command("print")(print_pdf)
+app.add_typer(calibrate_commands.app, name="calibrate")
 app.add_typer(evaluate_commands.app, name="evaluate")
 app.command()(report)
 app.command("import")(import_detector)
