@@ -7,12 +7,12 @@ import numpy as np
 from PIL import Image
 
 from physadv.artwork.files import Artwork
+from physadv.artwork.treatments import stuck_colours
 from physadv.data.files import atomic_path, write_json
 from physadv.evaluate.backgrounds import background_pictures, cut
 from physadv.evaluate.conditions import NEUTRAL
 from physadv.evaluate.judging import Question, ask
 from physadv.evaluate.renderer import SignTexture, View, cut_crop, paint, region_of
-from physadv.evaluate.treatments import stuck_colours
 from physadv.scene.pose import Pose
 from physadv.scene.schema import Scene
 from physadv.seeding import generator_for

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from physadv.artwork.files import Artwork
+from physadv.artwork.treatments import stuck_colours
 from physadv.checks import UserError
 from physadv.data.coco import AnnotatedPhoto
 from physadv.data.files import atomic_path, read_image_rgb, write_json
@@ -17,7 +18,6 @@ from physadv.evaluate.conditions import Conditions, sample_conditions
 from physadv.evaluate.exposure import encode
 from physadv.evaluate.matching import CONFIDENCE, look_at
 from physadv.evaluate.patching import Place, draw_place, stick_patch
-from physadv.evaluate.treatments import stuck_colours
 from physadv.scene.objects import ObjectScene
 from physadv.seeding import generator_for
 from physadv.types import TREATMENTS, Detections, Treatment, Trial
