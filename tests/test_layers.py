@@ -18,10 +18,13 @@ ALLOWED |= {
     "objective": BASE | {"victim", "artwork"},
     "optimize": BASE | {"data", "artwork", "scene", "imaging", "victim", "objective"},
     "export": BASE | {"data", "artwork"},
-    "evaluate": BASE | {"data", "artwork", "scene", "stats", "victim", "objective", "export"},
+    "calibrate": BASE | {"data", "artwork", "scene", "imaging", "export"},
+    "evaluate": BASE
+    | {"data", "artwork", "scene", "stats", "victim", "objective", "export", "calibrate"},
     "report": BASE | {"data", "artwork", "stats", "evaluate"},
     "cli": BASE
-    | {"data", "artwork", "scene", "optimize", "victim", "export", "evaluate", "report", "stats"},
+    | {"data", "artwork", "scene", "optimize", "victim", "export", "calibrate", "evaluate"}
+    | {"report", "stats"},
 }
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from physadv.checks import UsageError, UserError
+from physadv.cli import calibrate as calibrate_commands
 from physadv.cli import evaluate as evaluate_commands
 from physadv.cli.console import err, out
 from physadv.cli.demo import demo
@@ -48,6 +49,7 @@ app.command()(generate)
 app.command()(patch)
 app.command("print")(print_pdf)
 evaluate_commands.app.command("objects")(objects)
+app.add_typer(calibrate_commands.app, name="calibrate")
 app.add_typer(evaluate_commands.app, name="evaluate")
 app.command()(report)
 app.command()(matrix)

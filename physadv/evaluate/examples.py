@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from physadv.artwork.files import Artwork
+from physadv.artwork.treatments import stuck_colours
 from physadv.data.files import atomic_path, write_json
 from physadv.evaluate.backgrounds import background_pictures, cut
 from physadv.evaluate.conditions import NEUTRAL
@@ -15,7 +16,6 @@ from physadv.evaluate.frames import render_frames
 from physadv.evaluate.judging import Picture, Question, ask
 from physadv.evaluate.reading import reader_of
 from physadv.evaluate.renderer import SignTexture, View, cut_crop, paint, region_of
-from physadv.evaluate.treatments import stuck_colours
 from physadv.scene.pose import Pose
 from physadv.scene.schema import Scene
 from physadv.seeding import generator_for

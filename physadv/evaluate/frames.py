@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from physadv.artwork.files import Artwork
+from physadv.artwork.treatments import stuck_colours
 from physadv.checks import check_range
 from physadv.evaluate.backgrounds import background_pictures, cut
 from physadv.evaluate.conditions import Conditions, sample_conditions
 from physadv.evaluate.grid import check_cells, draw_pose, one_thread_each
 from physadv.evaluate.reading import Array, Picture, Reader, Reading, reader_of
 from physadv.evaluate.renderer import Region, SignTexture, View, paint, region_of, sign_box
-from physadv.evaluate.treatments import stuck_colours
 from physadv.scene.pose import Pose
 from physadv.scene.schema import Cell, Grid, Scene
 from physadv.seeding import generator_for

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from physadv.artwork.files import Artwork
+from physadv.artwork.treatments import stuck_colours
 from physadv.checks import UserError
 from physadv.data.coco import AnnotatedPhoto
 from physadv.data.files import read_image_rgb
@@ -18,7 +19,6 @@ from physadv.evaluate.exposure import encode
 from physadv.evaluate.gallery import Look, write_gallery
 from physadv.evaluate.matching import look_at
 from physadv.evaluate.patching import Place, draw_place, stick_patch
-from physadv.evaluate.treatments import stuck_colours
 from physadv.evaluate.trials import DRAW_STRIDE
 from physadv.scene.objects import ObjectScene
 from physadv.seeding import generator_for
