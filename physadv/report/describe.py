@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from physadv.report import text
+from physadv.types import NOTHING
 
 Row = tuple[str, str]
 
@@ -124,3 +125,37 @@ def _figure(value: Any) -> str:
 
 def _joined(*parts: Any) -> str:
     return "; ".join(str(part) for part in parts if part)
+
+
+def success_words(target: str, true_class: str) -> str:
+    """What the attacker's success is called in a table: of a target, of hiding, of appearing."""
+    if target == NOTHING:
+        return "not found"
+    return "target seen" if true_class == NOTHING else "read as target"
+
+
+def headline_words(target: str, true_class: str) -> str:
+    """What the page is about."""
+    if target == NOTHING:
+        return f"{true_class} hidden"
+    if true_class == NOTHING:
+        return f"{target} made to appear"
+    return f"{true_class} read as {target}"
+
+
+def success_sentence(target: str, true_class: str) -> str:
+    """What a fooled victim does, as a predicate."""
+    if target == NOTHING:
+        return f"does not find {true_class}"
+    if true_class == NOTHING:
+        return f"sees {target} where there is none"
+    return f"reads {true_class} as {target}"
+
+
+SHOWN = {
+    "exact": "exact crop",
+    "jittered": "jittered crop",
+    "whole": "whole frame",
+    "detector": "detector's box",
+}
+"""What a victim is shown, by crop rule."""

@@ -17,17 +17,17 @@ from physadv.checks import UserError
 from physadv.data.files import atomic_path, read_json
 from physadv.evaluate.trials import TRIALS_NAME, load_trials
 from physadv.report import describe, text
-from physadv.report.figures import distance_plot, frontal, heat_map, history_plot, narrow
+from physadv.report.figures import Kind, distance_plot, frontal, heat_map, history_plot, narrow
 from physadv.report.objects import TEMPLATE, objects_context
 from physadv.report.pictures import artwork_picture, photo_gallery, sign_picture, view_strip
 from physadv.report.summary import ARTWORK, VictimSummary, summarise
 
 REPORT_NAME = "report.html"
 _PHOTOS_SHOWN = 12
-_MAPS = (
-    ("clean", "hit", "Clean sign, read right"),
-    ("noise", "target", "Noise print, read as the target"),
-    (ARTWORK, "target", "Artwork, read as the target"),
+_MAPS: tuple[tuple[str, Kind, str], ...] = (
+    ("clean", "hit", "Clean, right"),
+    ("noise", "target", "Noise print"),
+    (ARTWORK, "target", "Artwork"),
 )
 
 
@@ -122,18 +122,19 @@ def _context(run: Path, artwork: Artwork, face: npt.NDArray[np.uint8] | None) ->
     victims = manifest.get("victims") or [{"name": name} for name in artwork.victims]
     named = "".join(f" --victim {quote(str(v.get('name', 'NAME')))}" for v in victims[:1])
     folder = quote(str(run))
+    true_class = summaries[0].true_class if summaries else _true_class(manifest)
     return {
         "run_name": run.resolve().name,
         "artwork": artwork,
         "area_share": _area_share(artwork, face),
         "manifest": manifest,
         "victims": victims,
-        "true_class": summaries[0].true_class if summaries else _true_class(manifest),
-        "leading": [s for s in grids if s.crop == "exact"] or [s for s in photos][:1],
+        "true_class": true_class,
+        "leading": [s for s in grids if s.leads] or [s for s in photos][:1],
         "summaries": summaries,
         "grids": grids,
         "photos": photos,
-        "sections": [_section(s, grids) for s in grids if s.crop == "exact"],
+        "sections": [_section(s, grids) for s in grids if s.leads],
         "notices": _notices(run, artwork, manifest, summaries),
         "artwork_picture": artwork_picture(artwork),
         "sign_picture": None if face is None else sign_picture(artwork, face),
@@ -151,6 +152,9 @@ def _context(run: Path, artwork: Artwork, face: npt.NDArray[np.uint8] | None) ->
         "attacked": describe.attacked_rows(manifest),
         "view_rows": describe.view_rows(manifest),
         "manifest_rows": describe.manifest_rows(manifest),
+        "success": describe.success_words(artwork.target, true_class),
+        "title": describe.headline_words(artwork.target, true_class),
+        "shown": describe.SHOWN,
         "text": text,
         "ARTWORK": ARTWORK,
     }
@@ -170,8 +174,9 @@ def _section(summary: VictimSummary, grids: list[VictimSummary]) -> GridSection:
     ]
     maps = []
     for treatment, kind, title in _MAPS:
-        label = f"{title}, by distance and yaw"
-        drawn = heat_map(summary, treatment, kind, label)  # type: ignore[arg-type]
+        if kind == "target":
+            title = f"{title}, {describe.success_words(summary.target_class, summary.true_class)}"
+        drawn = heat_map(summary, treatment, kind, f"{title}, by distance and yaw")
         if drawn is not None:
             maps.append((title, Markup(drawn)))
     label = "Share of views over distance, by treatment"
@@ -202,7 +207,7 @@ def _notices(
     doubtful = [
         f"{s.victim} on {s.group} in {s.failing_cells} of {text.plural(len(s.cells), 'cell')}"
         for s in summaries
-        if s.failing_cells and s.source == "grid" and s.crop == "exact"
+        if s.failing_cells and s.source == "grid" and s.leads
     ]
     if doubtful:
         found.append(

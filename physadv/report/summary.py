@@ -11,8 +11,9 @@ from rich.text import Text
 
 from physadv.checks import UserError
 from physadv.report import text
+from physadv.report.describe import SHOWN, success_sentence
 from physadv.report.rates import Effect, Mean, Rate, effect_of, mean_over, pooled_rate, rate_of
-from physadv.types import TREATMENTS
+from physadv.types import NOTHING, TREATMENTS
 
 CLEAN_FLOOR = 0.8
 """A cell whose clean hit rate has a Wilson lower bound below this is marked "clean fails"."""
@@ -21,6 +22,10 @@ ARTWORK = "adversarial"
 CONTROLS = ("noise", "blank")
 _BY = ("source", "victim", "artwork", "group", "crop", "defence", "true_class", "target_class")
 _DRAW = ("cell", "frame")
+# An object that is to be hidden is hidden when it is missed, and when it is misread.
+_SUCCESS = (pl.col("verdict") == "target") | (
+    (pl.col("target_class") == NOTHING) & (pl.col("verdict") != "hit")
+)
 # Draws stray from their cell, so the cell's name and not the draw's pose says where it stands.
 _CELL_NAME = re.compile(r"(?P<distance>[\d.]+(?:e[+-]?\d+)?) m, (?P<yaw>-?[\d.]+) deg")
 
@@ -29,9 +34,11 @@ _CELL_NAME = re.compile(r"(?P<distance>[\d.]+(?:e[+-]?\d+)?) m, (?P<yaw>-?[\d.]+
 class Outcome:
     """What became of one treatment.
 
-    ``hit``: views read as the true class, of all. ``target``: views read as the attacker's class,
-    of those whose clean counterpart was read as the true class (RP2's ASR); ``error`` likewise
-    for any wrong class. The last two have n = 0 where no clean view was hit or judged.
+    ``hit``: views read as the true class, of all. ``target``: views where the attacker got what he
+    wanted, of those whose clean counterpart was read as the true class (RP2's ASR): the target is
+    read, or, where the target is "nothing", the object is not found as what it is; ``error``
+    likewise for any wrong class or none. The last two have n = 0 where no clean view was hit or
+    judged.
     """
 
     hit: Rate
@@ -96,8 +103,9 @@ class VictimSummary:
         if self.source == "photo" and rate.method == "Wilson":
             kind = "photograph"
         limits = f", 95 % CI {text.interval(rate.interval)}" if rate.interval else ""
+        what = success_sentence(self.target_class, self.true_class)
         sentence = (
-            f"{self.victim} reads {self.true_class} as {self.target_class} in {rate.k:,} of "
+            f"{self.victim} {what} in {rate.k:,} of "
             f"{text.plural(rate.n, kind)} ({text.percent(rate.value)}{limits})"
         )
         noise = self.pooled.get("noise")
@@ -106,6 +114,11 @@ class VictimSummary:
                 f", against {text.percent(noise.target.value)} with a noise print of the same shape"
             )
         return sentence + "."
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the crop rule that headlines: all but the jittered one."""
+        return self.crop != "jittered"
 
     def __str__(self) -> str:
         return self.headline.replace(text.NBSP, " ")
@@ -146,8 +159,8 @@ def summary_table(summaries: Iterable[VictimSummary]) -> Table:
         box=box.SIMPLE_HEAD,
         pad_edge=False,
         collapse_padding=True,
-        caption="artwork, noise, blank: read as the target, of views whose clean view is read "
-        "right; with 95 % intervals",
+        caption="artwork, noise, blank: read as the target (to be hidden: not found), of views "
+        "whose clean view is read right; with 95 % intervals",
         caption_justify="left",
     )
     for name in ("victim", "judged on"):
@@ -158,7 +171,7 @@ def summary_table(summaries: Iterable[VictimSummary]) -> Table:
         noise = next((e for e in summary.effects if e.control == "noise"), None)
         cells = [
             summary.victim,
-            f"{summary.group or summary.source}\n{summary.crop}",
+            f"{summary.group or summary.source}\n{SHOWN.get(summary.crop, summary.crop)}",
             text.percent(_value(summary, "clean", "hit")),
             _with_interval(summary, ARTWORK),
             text.percent(_value(summary, "noise", "target")),
@@ -238,7 +251,7 @@ def _counts(seen: pl.DataFrame, by: str) -> dict[str, dict[str, dict[str, int]]]
         n=pl.len(),
         hit=hit.sum(),
         base=base.sum(),
-        target=(base & (pl.col("verdict") == "target")).sum(),
+        target=(base & _SUCCESS).sum(),
         error=(base & ~hit).sum(),
     )
     found: dict[str, dict[str, dict[str, int]]] = {}
@@ -293,7 +306,7 @@ def _pairs(seen: pl.DataFrame, control: str) -> list[tuple[str, bool, bool]]:
 
     def outcomes(treatment: str) -> pl.DataFrame:
         rows = seen.filter((pl.col("treatment") == treatment) & pl.col("base"))
-        return rows.select(*_DRAW, "cluster", success=pl.col("verdict") == "target")
+        return rows.select(*_DRAW, "cluster", success=_SUCCESS)
 
     joined = outcomes(ARTWORK).join(outcomes(control), on=_DRAW, suffix="_control")
     return list(joined.select("cluster", "success", "success_control").iter_rows())
