@@ -1,7 +1,7 @@
 """Printed sheets in photographs: which treatment, which print, where each marker lies."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -20,7 +20,8 @@ Array = npt.NDArray[np.float64]
 _MOST_SIZE_RATIO = 3.0
 _MIN_APART, _MAX_APART = 0.9, 40.0  # marker sides
 _MISFIT_CELLS = 0.6  # of a marker's corners from where its sheet says they are
-_LABEL_PX = 800
+_LABEL_MARKER_PX = 480  # side of a marker when its neighbourhood is straightened
+_LABEL_PX = 1600
 
 
 @dataclass(frozen=True)
@@ -229,22 +230,36 @@ def read_label(picture: Picture, sheet: FoundSheet) -> tuple[SheetLayout, Treatm
         The layout, with the artwork's sha256 and the run's name cut short, and the treatment; None
         if the QR code is too small, out of the frame or hidden.
     """
-    height, width = picture.shape[:2]
-    low, high = sheet.box[:2], sheet.box[2:]
-    left, top = np.clip(np.floor(low), 0, [width, height]).astype(int)
-    right, bottom = np.clip(np.ceil(high), 0, [width, height]).astype(int)
-    part = picture[top:bottom, left:right]
-    if not part.size:
-        return None
-    if sheet.mirrored:
-        part = part[:, ::-1]
-    enlarge = max(1.0, _LABEL_PX / max(part.shape[:2]))
-    part = cv2.resize(np.ascontiguousarray(part), None, fx=enlarge, fy=enlarge)
-    text, _, _ = cv2.QRCodeDetector().detectAndDecode(part)
-    try:
-        return layout_from_label(text)
-    except ValueError:
-        return None
+    reader = cv2.QRCodeDetector()
+    for part in _label_places(picture, sheet):
+        text, _, _ = reader.detectAndDecode(part)
+        try:
+            return layout_from_label(text)
+        except ValueError:
+            continue
+    return None
+
+
+def _label_places(picture: Picture, sheet: FoundSheet) -> Iterator[Picture]:
+    """Straightened parts of the picture that may hold the label: by a marker, then the middle."""
+    side = _LABEL_MARKER_PX
+    marker = np.array([[0, 0], [side, 0], [side, side], [0, side]], np.float32)
+    beside = CORNERS.index("bottom left")
+    if beside in sheet.corners_px:
+        # The label lies within two marker sides to the right of this marker or above it.
+        reach, edge = 2 * side, side // 8
+        target = marker + np.array([edge, reach], np.float32)
+        matrix = cv2.getPerspectiveTransform(
+            sheet.corners_px[beside].astype(np.float32) - np.float32(0.5), target
+        )
+        size = (side + reach + edge, side + reach + edge)
+        yield cv2.warpPerspective(picture, matrix, size, flags=cv2.INTER_CUBIC)
+    corners = {corner: quad[corner] for corner, quad in sheet.corners_px.items()}
+    if len(corners) == len(CORNERS):
+        outer = np.stack([corners[corner] for corner in range(4)]).astype(np.float32)
+        square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32) * np.float32(_LABEL_PX)
+        matrix = cv2.getPerspectiveTransform(outer - np.float32(0.5), square)
+        yield cv2.warpPerspective(picture, matrix, (_LABEL_PX, _LABEL_PX), flags=cv2.INTER_CUBIC)
 
 
 def corner_names(sheet: FoundSheet) -> str:

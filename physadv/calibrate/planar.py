@@ -13,6 +13,7 @@ from physadv.units import rad_to_deg
 Array = npt.NDArray[np.float64]
 
 LEAST_PIXEL_SD = 0.1
+_UNTIL = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_COUNT, 60, 1e-12)
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ def solve(points: Array, seen: Array, camera: CameraCalibration) -> list[Solutio
             np.array(camera.distortion),
             cv2.Rodrigues(start)[0],
             shift[:, None].copy(),
+            _UNTIL,
         )
         rotation = cv2.Rodrigues(turn)[0] @ lay
         shift_m = np.asarray(moved, dtype=np.float64).ravel()

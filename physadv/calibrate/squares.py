@@ -10,7 +10,8 @@ Array = npt.NDArray[np.float64]
 _HALVE_ABOVE_PX = 3_000_000
 _WINDOW_PX = 9  # wider ones join a shaded sheet's border to a bright background
 _COARSER = 2
-_DARKER_SHARE, _LEAST_DARKER, _MOST_DARKER = 0.08, 3.0, 20.0  # than around, of the brightest
+# Darker than the surround by a share of it, as shadows keep ratios, and by what noise may be.
+_DARKER_SHARE, _DARKER_BY = 0.2, 2
 _MIN_SIDE_PX = 7
 # Of its box a marker turned by 45 degrees fills half as much as an upright one, of which 44 to 90 %
 # is dark; of a large one only a band along the edges stands out in the window.
@@ -37,6 +38,8 @@ def find_quads(grey: Grey) -> Array:
     quads = [_quads_in(picture) * factor]
     # Edges that are blurred over many pixels stand out in a narrow window only when reduced.
     for _ in range(_COARSER):
+        if min(picture.shape) < 2 * _WINDOW_PX:
+            break
         picture, factor = _reduced(picture, 2), 2 * factor
         quads.append(_quads_in(picture) * factor)
     return np.concatenate(quads)
@@ -57,11 +60,9 @@ def _quads_in(grey: Grey) -> Array:
     """[N,4,2] corners of dark quadrilaterals in one picture, in its own pixels."""
     if min(grey.shape) < _WINDOW_PX:
         return np.zeros((0, 4, 2))
-    bright = float(np.percentile(grey[::8, ::8], 95))
-    darker = float(np.clip(_DARKER_SHARE * bright, _LEAST_DARKER, _MOST_DARKER))
-    dark = cv2.adaptiveThreshold(
-        grey, 1, cv2.ADAPTIVE_THRESH_MEAN_C, cv2.THRESH_BINARY_INV, _WINDOW_PX, darker
-    )
+    around = cv2.blur(grey, (_WINDOW_PX, _WINDOW_PX))
+    level = cv2.subtract(cv2.convertScaleAbs(around, alpha=1 - _DARKER_SHARE), (_DARKER_BY,))
+    dark = cv2.compare(grey, level, cv2.CMP_LT)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(dark, connectivity=4)
     width, height, area = stats[:, 2], stats[:, 3], stats[:, 4]
     short, long = np.minimum(width, height), np.maximum(width, height)

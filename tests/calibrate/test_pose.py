@@ -68,7 +68,7 @@ def test_pose_of_a_perfect_sheet_is_that_of_scene_pose(pose: Pose) -> None:
     assert estimate.roll_deg is not None
     assert (estimate.roll_deg - pose.roll_deg + 180) % 360 == pytest.approx(180, abs=1e-3)
     assert estimate.reprojection_px is not None
-    assert estimate.reprojection_px < 1e-4
+    assert estimate.reprojection_px < 1e-3
     flipped = np.stack([4000 - pixels[:, 0], pixels[:, 1]], axis=1)
     mirrored = pose_from_sheet(found(flipped, mirrored=True), CAMERA)
     assert mirrored.yaw_deg == pytest.approx(pose.yaw_deg, abs=1e-3)
