@@ -12,7 +12,7 @@ _WINDOW_PX = 9  # wider ones join a shaded sheet's border to a bright background
 _COARSER = 2
 # Darker than the surround by a share of it, as shadows keep ratios, and by what noise may be.
 _DARKER_SHARE, _DARKER_BY = 0.2, 2
-_MIN_SIDE_PX = 7
+_MIN_SIDE_PX = 12  # a cell of 1.5 px cannot be told from its neighbours
 # Of its box a marker turned by 45 degrees fills half as much as an upright one, of which 44 to 90 %
 # is dark; of a large one only a band along the edges stands out in the window.
 _MIN_FILL, _MAX_FILL, _MIN_BAND_PX = 0.2, 0.92, 2
