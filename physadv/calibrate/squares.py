@@ -63,7 +63,9 @@ def _quads_in(grey: Grey) -> Array:
     around = cv2.blur(grey, (_WINDOW_PX, _WINDOW_PX))
     level = cv2.subtract(cv2.convertScaleAbs(around, alpha=1 - _DARKER_SHARE), (_DARKER_BY,))
     dark = cv2.compare(grey, level, cv2.CMP_LT)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(dark, connectivity=4)
+    _, labels, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(
+        dark, 8, cv2.CV_32S, cv2.CCL_BBDT
+    )
     width, height, area = stats[:, 2], stats[:, 3], stats[:, 4]
     short, long = np.minimum(width, height), np.maximum(width, height)
     least = np.minimum(_MIN_FILL * width * height, _MIN_BAND_PX * (width + height))
