@@ -9,8 +9,10 @@ Array = npt.NDArray[np.float64]
 
 _ALONG = np.linspace(0.12, 0.88, 25)  # of a side; its ends are rounded by blur
 _STEPS = np.linspace(-1.0, 1.0, 17)  # across a side, times the reach
-_MAX_REACH_PX = 4.0
+_MAX_REACH_PX = 16.0
 _MIN_REACH_PX = 1.5
+_REACH_CELLS = 0.8
+_REACH_SPREADS = 2.5  # times the edge's own width
 _LEAST_CONTRAST = 12.0  # grey levels between the two sides of an edge
 _ROUNDS = 3
 
@@ -36,18 +38,21 @@ def refine_quads(grey: Grey, quads: Array, *, cells: float = 8.0) -> Array:
     start = np.asarray(quads, dtype=np.float64)
     sides = np.linalg.norm(np.roll(start, -1, axis=1) - start, axis=2)
     cell = sides.min(axis=1) / cells
-    reach = np.clip(0.8 * cell, _MIN_REACH_PX, _MAX_REACH_PX)
+    widest = np.clip(_REACH_CELLS * cell, _MIN_REACH_PX, _MAX_REACH_PX)
+    reach = widest
     corners, good = start, np.ones(len(start), dtype=bool)
     for _ in range(_ROUNDS):
-        moved, found = _fit_once(grey, corners, reach)
+        moved, spread, found = _fit_once(grey, corners, reach)
         good &= found
         corners = np.where(good[:, None, None], moved, corners)
+        # A wide look finds a blurred edge, a narrow one measures a sharp edge better.
+        reach = np.clip(_REACH_SPREADS * spread + 1.0, _MIN_REACH_PX, widest)
     near = np.linalg.norm(corners - start, axis=2).max(axis=1) <= np.maximum(cell, 2.0)
     return np.where((good & near)[:, None, None], corners, start)
 
 
-def _fit_once(grey: Grey, quads: Array, reach: Array) -> tuple[Array, npt.NDArray[np.bool_]]:
-    """One round: [N,4,2] corners and [N] whether all four sides showed an edge."""
+def _fit_once(grey: Grey, quads: Array, reach: Array) -> tuple[Array, Array, npt.NDArray[np.bool_]]:
+    """One round: [N,4,2] corners, [N] widths of the edges, [N] whether all four sides had one."""
     ends = np.roll(quads, -1, axis=1)
     along = ends - quads
     length = np.linalg.norm(along, axis=2, keepdims=True)
@@ -74,13 +79,16 @@ def _fit_once(grey: Grey, quads: Array, reach: Array) -> tuple[Array, npt.NDArra
     rise = np.where(rise > 0.05 * rise.max(axis=-1, keepdims=True), rise, 0.0)
     total = rise.sum(axis=-1)
     middle = (offsets[:, :-1] + offsets[:, 1:]) / 2
-    position = (rise * middle[:, None, None, :]).sum(axis=-1) / np.maximum(total, 1e-9)
+    middle = middle[:, None, None, :]
+    position = (rise * middle).sum(axis=-1) / np.maximum(total, 1e-9)
+    variance = (rise * (middle - position[..., None]) ** 2).sum(axis=-1) / np.maximum(total, 1e-9)
+    spread = np.sqrt(np.median(variance.reshape(len(quads), -1), axis=1))
     weight = (total > _LEAST_CONTRAST).astype(np.float64)
     offset, slope, seen = _robust_lines(position, weight)
     # A line through (0, offset) and (1, offset + slope) in (share along, px outward).
     first = quads + offset[..., None] * outward
     last = ends + (offset + slope)[..., None] * outward
-    return _crossings(first, last), np.asarray(seen.all(axis=1))
+    return _crossings(first, last), spread, np.asarray(seen.all(axis=1))
 
 
 def _robust_lines(position: Array, weight: Array) -> tuple[Array, Array, npt.NDArray[np.bool_]]:

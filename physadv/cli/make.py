@@ -16,6 +16,7 @@ from physadv.cli.console import interrupted, out, progress_line
 from physadv.cli.options import Backgrounds, Device, Palette, RunFolder, Seed, VictimNames
 from physadv.data.environment import choose_device
 from physadv.export.prints import print_run
+from physadv.export.proof import VISIBLE, soft_proof, write_proof
 from physadv.export.sheetfile import NAME as SHEET_FILE
 from physadv.optimize.generate import Recipe
 from physadv.optimize.generate import generate as generate_artwork
@@ -151,6 +152,13 @@ def print_pdf(
             show_default=False,
         ),
     ] = None,
+    proof: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PROFILE.icc",
+            help="Also show what a printer with this ICC profile will lose of the colours.",
+        ),
+    ] = None,
     file: Annotated[
         Path | None,
         typer.Option("--out", metavar="FILE.pdf", help="Output (default: RUN/print.pdf)."),
@@ -159,19 +167,29 @@ def print_pdf(
     """Write a PDF that prints the artwork at exact size, in tiles or as cut-outs."""
     check_name("treatment", treatment, (*_PRINTED, "all"))
     artwork = load_artwork(run)
+    path = file or run / "print.pdf"
+    proofed = soft_proof(artwork, proof) if proof is not None else None
     prints = print_run(
         artwork,
         run,
-        file or run / "print.pdf",
+        path,
         width_mm=artwork.width_mm if width_mm is None else width_mm,
         page=page,
         treatments=_PRINTED if treatment == "all" else (cast(Treatment, treatment),),
         fiducials=fiducials,
         face=carrier_face(artwork.carrier),
     )
-    for path, summary in prints.pdfs.items():
+    if proofed is not None:
+        picture = path.with_name(f"{path.stem}-proof.png")
+        write_proof(artwork, proofed, picture)
         out.print(
-            f"{path}: {summary.pages} pages. Print at 100 %, then measure the 100 mm ruler.",
+            f"{picture}: colours change by deltaE2000 {proofed.mean:.1f} on average, "
+            f"{proofed.visible_share:.0%} of the area visibly (more than {VISIBLE:g}).",
+            markup=False,
+        )
+    for pdf, summary in prints.pdfs.items():
+        out.print(
+            f"{pdf}: {summary.pages} pages. Print at 100 %, then measure the 100 mm ruler.",
             markup=False,
         )
     layout = prints.layout

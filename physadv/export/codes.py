@@ -46,11 +46,16 @@ def sheet_code(artwork_sha256: str, geometry: str) -> int:
     return int.from_bytes(digest[:8], "big") % CODES
 
 
-def marker_id(code: int, treatment: Treatment, corner: int) -> int:
-    """Id of the marker at ``corner`` of the sheet with that code and treatment."""
+def digit_of(code: int, corner: int) -> int:
+    """The digit that a sheet with that code carries at ``corner``."""
     first, second = divmod(code, MODULUS)
     a, b = _ROWS[corner]
-    digit = (a * first + b * second) % MODULUS
+    return (a * first + b * second) % MODULUS
+
+
+def marker_id(code: int, treatment: Treatment, corner: int) -> int:
+    """Id of the marker at ``corner`` of the sheet with that code and treatment."""
+    digit = digit_of(code, corner)
     return digit * _PER_DIGIT + TREATMENTS.index(treatment) * len(CORNERS) + corner
 
 

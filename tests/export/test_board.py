@@ -161,7 +161,7 @@ def test_on_paper_the_markers_lie_where_the_run_says(tmp_path: Path, page: str) 
 def test_glued_by_its_tiles_a_large_board_has_its_markers(tmp_path: Path) -> None:
     sign = artwork_of(octagon(48), (762, 762))
     path = tmp_path / "p.pdf"
-    summary = write_pdf(sign, path, width_mm=500, run_name="r", fiducials="on")
+    summary = write_pdf(sign, path, width_mm=330, run_name="r", fiducials="on")
     layout = summary.layout
     assert layout is not None
     assert summary.board is not None
@@ -172,7 +172,7 @@ def test_glued_by_its_tiles_a_large_board_has_its_markers(tmp_path: Path) -> Non
         shift = [placed.source.left - placed.target.left, placed.source.top - placed.target.top]
         found |= {number: quad + shift for number, quad in markers_on(scanned[page]).items()}
     art = summary.board.artwork
-    middle = np.array([art.left + 250, art.top + 250])
+    middle = np.array([art.left + 165, art.top + 165])
     for corner in range(4):
         quad = found.pop(marker_id(layout.code, "adversarial", corner))
         np.testing.assert_allclose((quad - middle) * [1, -1], layout.corners_mm(corner), atol=0.13)
