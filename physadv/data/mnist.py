@@ -13,9 +13,7 @@ from physadv.checks import UserError
 Split = Literal["train", "test"]
 
 
-def read_mnist(
-    folder: Path, split: Split
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+def read_mnist(folder: Path, split: Split) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """Digits [N,28,28] uint8, white on black, and labels [N].
 
     Args:

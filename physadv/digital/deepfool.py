@@ -82,7 +82,7 @@ def _step_to_border(
     looked_at: int,
     norm: str,
 ) -> Tensor:
-    """[n,C,H,W] shortest steps to the linearised borders; ``slopes`` [n,K] is brought up to date."""
+    """[n,C,H,W] shortest steps to linearised borders; ``slopes`` [n,K] is brought up to date."""
     labels = problem.labels[rows]
     expected = (logits.detach().gather(1, labels[:, None]) - logits.detach()) / slopes
     expected.scatter_(1, labels[:, None], torch.inf)

@@ -27,7 +27,9 @@ def checked_images(images: Tensor) -> Tensor:
         raise UserError("images to attack", got, "Give a tensor [B,C,H,W]; one image is [1,C,H,W].")
     if not images.is_floating_point():
         raise UserError(
-            "images to attack", f"type {images.dtype}", "Give floats in [0,1]: images.float() / 255."
+            "images to attack",
+            f"type {images.dtype}",
+            "Give floats in [0,1]: images.float() / 255.",
         )
     kept = torch.float64 if images.dtype == torch.float64 else torch.float32
     copy = images.detach().to(kept, copy=True).contiguous()

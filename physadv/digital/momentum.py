@@ -25,7 +25,10 @@ def diversified(images: Tensor, draws: Tensor) -> Tensor:
     zero = torch.zeros_like(side)
     # Output coordinates to input coordinates: u_in = (u_out - centre) / side.
     x, y = (1 - side) * (2 * across - 1), (1 - side) * (2 * down - 1)
-    rows = [torch.stack([1 / side, zero, -x / side], 1), torch.stack([zero, 1 / side, -y / side], 1)]
+    rows = [
+        torch.stack([1 / side, zero, -x / side], 1),
+        torch.stack([zero, 1 / side, -y / side], 1),
+    ]
     grid = F.affine_grid(torch.stack(rows, dim=1), list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
 

@@ -91,7 +91,6 @@ class Adversarials:
         for name, eight_bit in (("success", False), ("success after 8 bits", True)):
             k, n, interval = self.rate(eight_bit=eight_bit)
             if interval is not None:
-                lines.append(
-                    f"{name}: {k}/{n} = {k / n:.1%} (95 % {interval.low:.1%} to {interval.high:.1%})"
-                )
+                limits = f"95 % {interval.low:.1%} to {interval.high:.1%}"
+                lines.append(f"{name}: {k}/{n} = {k / n:.1%} ({limits})")
         return "\n".join([*lines, *self.notes])

@@ -12,7 +12,9 @@ from physadv.digital.outcome import Adversarials
 from physadv.digital.problem import Problem, opened
 
 
-def random_start(problem: Problem, rows: Tensor, eps: float, norm: Norm, *keys: str | int, seed: int) -> Tensor:
+def random_start(
+    problem: Problem, rows: Tensor, eps: float, norm: Norm, *keys: str | int, seed: int
+) -> Tensor:
     """[n,C,H,W] points drawn from the ball around the clean images, within [0,1]."""
     clean = problem.images[rows]
     generators = problem.generators(rows, *keys, seed=seed)

@@ -122,10 +122,17 @@ class Problem:
         """[n,K], differentiable where gradients are enabled."""
         return self.oracle.logits(candidates, rows)
 
-    def loss(self, logits: Tensor, rows: Tensor, loss: Loss) -> Tensor:
-        """[n] values of ``loss``, towards the targets where there are some."""
-        targets = None if self.targets is None else self.targets[rows]
-        return loss(logits, self.labels[rows], targets)
+    def loss(self, logits: Tensor, rows: Tensor, loss: Loss, aims: Tensor | None = None) -> Tensor:
+        """[n] values of ``loss``, towards ``aims`` [n], else the targets where there are some."""
+        if aims is None and self.targets is not None:
+            aims = self.targets[rows]
+        return loss(logits, self.labels[rows], aims)
+
+    def strongest_wrong(self, rows: Tensor) -> Tensor:
+        """[n,K-1] the classes but the label, by falling logit of the clean image."""
+        logits = self.logits(self.images[rows], rows)
+        others = logits.scatter(1, self.labels[rows, None], -torch.inf)
+        return others.argsort(dim=1, descending=True)[:, :-1]
 
     def start(self) -> tuple[Tensor, Tensor, Tensor]:
         """Rows, and with gradient history their clean images [n,C,H,W] and logits [n,K].
@@ -152,13 +159,13 @@ class Problem:
         return rows[kept], gradient[kept]
 
     def gradient(
-        self, candidates: Tensor, rows: Tensor, loss: Loss
+        self, candidates: Tensor, rows: Tensor, loss: Loss, aims: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Gradient [n,C,H,W] of ``loss``, the logits [n,K] and the loss [n]."""
+        """Gradient [n,C,H,W] of ``loss`` (see there), the logits [n,K] and the loss [n]."""
         with torch.enable_grad():
             inputs = candidates.detach().requires_grad_(True)
             logits = self.logits(inputs, rows)
-            values = self.loss(logits, rows, loss)
+            values = self.loss(logits, rows, loss, aims)
         return self.differentiate(values, inputs, rows), logits.detach(), values.detach()
 
     def differentiate(
