@@ -71,7 +71,7 @@ def carlini_wagner_l0(
             best = torch.where(better[:, None, None, None], found.best, best)
             count = torch.where(better, fewer, count)
             missed = ~better & count.isfinite()
-            done = (missed & (share * count < 1)) | (count <= 1)
+            done = (missed & (share * count < 0.5)) | (count <= 1)
             share = torch.where(missed, share / 2, share)
             c = torch.where(better, c, 2 * c).clamp_max(1e12)
             if attempt == rounds - 1:

@@ -10,7 +10,7 @@ from physadv.digital.inputs import Model, check_count
 from physadv.digital.norms import column, length
 from physadv.digital.objectives import OBJECTIVES, Objective
 from physadv.digital.outcome import Adversarials
-from physadv.digital.problem import Problem, opened, rounded
+from physadv.digital.problem import Problem, opened
 from physadv.digital.shortest import keep_shortest
 
 _FALL = 0.9  # the bound after a success, over the largest change there
@@ -32,8 +32,7 @@ def carlini_wagner_linf(
 
     After a round that fools the model within tau, tau falls to 0.9 of the largest change; after
     one that does not, c is doubled and tau brought half as near to what was found. Every round
-    starts where the last one ended. The box [0,1] is kept by clipping, and the model is shown
-    images rounded to 8 bits.
+    starts where the last one ended. The box [0,1] is kept by clipping.
 
     Args:
         model: Images to logits.
@@ -66,11 +65,11 @@ def carlini_wagner_linf(
             if not len(rows):
                 break
             before = size
-            point, best, size = _descend(problem, rows, point, best, size, bound, c, f, steps)
+            point, best, size, held = _descend(problem, rows, point, best, size, bound, c, f, steps)
             won = size <= torch.minimum(bound, 0.999 * before)
             fall = torch.where(size < before, fall, (1 + fall) / 2)
             bound = torch.where(size.isfinite(), fall * size, bound)
-            c = torch.where(won, c, 2 * c)
+            c = torch.where(won, c, torch.where(held, c / 2, 2 * c))
             idle = torch.where(size < before, 0, idle + 1)
             if attempt == rounds - rounds // 4:
                 late = size
@@ -111,26 +110,31 @@ def _descend(
     c: Tensor,
     f: Objective,
     steps: int,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """One run of Adam with a rate of a fifth of the bound, falling; the last and the best point."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """One run of Adam with a rate of a fifth of the bound, falling.
+
+    Returns the last point, the best, its largest change, and whether the last points fooled.
+    """
     clean = problem.images[rows]
     mean, square = torch.zeros_like(point), torch.zeros_like(point)
+    held = torch.zeros_like(rows, dtype=torch.bool)
     for step in range(steps):
         with torch.enable_grad():
             variable = point.detach().requires_grad_(True)
-            shown = variable + (rounded(variable.detach()) - variable.detach())
-            logits = problem.logits(shown, rows)
-            excess = ((shown - clean).abs() - column(bound)).clamp_min(0).flatten(1).sum(dim=1)
+            logits = problem.logits(variable, rows)
+            excess = ((variable - clean).abs() - column(bound)).clamp_min(0).flatten(1).sum(dim=1)
             total = c * problem.loss(logits, rows, f) + excess
         gradient = problem.differentiate(total, variable, rows)
-        shown = shown.detach()
-        lengths = length(shown - clean, "linf")
-        shorter = problem.fooled(logits.detach(), rows) & (lengths < size)
+        lengths = length(point - clean, "linf")
+        fooled = problem.fooled(logits.detach(), rows)
+        shorter = fooled & (lengths < size)
+        if 4 * step >= 3 * steps:
+            held |= fooled
         size = torch.where(shorter, lengths, size)
-        best = torch.where(column(shorter), shown, best)
+        best = torch.where(column(shorter), point, best)
         mean.lerp_(gradient, 0.1)
         square.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
         pace = 0.2 * bound * (1 + math.cos(math.pi * step / steps)) / 2 / (1 - 0.9 ** (step + 1))
         spread = (square / (1 - 0.999 ** (step + 1))).sqrt_().add_(1e-12)
         point = (point - column(pace) * mean / spread).clamp(0, 1)
-    return point, best, size
+    return point, best, size, held

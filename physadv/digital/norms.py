@@ -11,6 +11,7 @@ from physadv.checks import check_name, check_range
 Norm = Literal["linf", "l2", "l1"]
 NORMS: tuple[Norm, ...] = ("linf", "l2", "l1")
 _HALVINGS = 24  # of the l1 projection's threshold: to 1e-7 of the largest change
+_ROOM = 0.0625  # an element this near to its end of the box gets no share of a step in l1
 _SPARSE = 0.015  # share of the elements that one step in l1 changes
 
 
@@ -56,7 +57,7 @@ def steepest(gradient: Tensor, images: Tensor, norm: Norm) -> Tensor:
     if norm == "l2":
         return unit(gradient)
     sign = gradient.sign()
-    free = torch.where(sign > 0, images < 1, images > 0)
+    free = torch.where(sign > 0, 1 - images, images) > _ROOM
     strength = (gradient.abs() * free).flatten(1)
     count = max(1, round(_SPARSE * strength.shape[1]))
     border = strength.topk(count, dim=1).values[:, -1:]

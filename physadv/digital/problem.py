@@ -183,7 +183,7 @@ class Problem:
             )
         if found is None:
             return torch.zeros_like(inputs)
-        found = torch.nan_to_num_(found, nan=0.0, posinf=0.0, neginf=0.0)
+        found = torch.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0)
         self._felt[rows] |= torch.linalg.vector_norm(found.flatten(1), torch.inf, dim=1) > 0
         return found
 

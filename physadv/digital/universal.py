@@ -10,6 +10,8 @@ from physadv.digital.norms import Norm, check_budget, steepest, within
 from physadv.digital.outcome import Adversarials
 from physadv.digital.problem import opened
 
+_CONFIDENT = 5.0  # logits by which a wrong class leads, from where an image pulls no more
+
 
 def universal(
     model: Model,
@@ -59,7 +61,7 @@ def train_universal(
 ) -> Tensor:
     """Find one perturbation [C,H,W] that fools the model on as many images as possible.
 
-    Ascent on the loss summed over batches; images that are fooled already do not pull any more.
+    Ascent on the loss summed over batches; images that are misread by far do not pull any more.
 
     Args:
         model: Images to logits.
@@ -99,8 +101,8 @@ def train_universal(
         for _ in range(epochs):
             for some in rows.split(batch):
                 point = (problem.images[some] + shared).clamp(0, 1)
-                gradient, logits, _ = problem.gradient(point, some, LOSSES[loss])
-                gradient[problem.fooled(logits, some)] = 0
+                gradient, _, value = problem.gradient(point, some, LOSSES[loss])
+                gradient[value > _CONFIDENT] = 0
                 pull = gradient.sum(dim=0, keepdim=True)
                 moved = shared + size * steepest(pull, middle, norm)
                 # The box [-0.5,0.5] around grey bounds the perturbation alone.
