@@ -1,7 +1,6 @@
 """Every attack against a linear victim, whose optimum is a formula."""
 
 import pytest
-import torch
 
 from physadv.digital.apgd import apgd
 from physadv.digital.bim import bim
@@ -12,9 +11,7 @@ from physadv.digital.ddn import ddn
 from physadv.digital.deepfool import deepfool
 from physadv.digital.fgsm import fgsm
 from physadv.digital.hop_skip_jump import hop_skip_jump
-from physadv.digital.momentum import momentum
 from physadv.digital.pgd import pgd
-from physadv.digital.square import square
 
 SLACK = 1.05
 
