@@ -9,9 +9,17 @@ import numpy.typing as npt
 Treatment = Literal["clean", "blank", "noise", "adversarial"]
 TREATMENTS: tuple[Treatment, ...] = ("clean", "blank", "noise", "adversarial")
 
-Crop = Literal["exact", "jittered"]
+Crop = Literal["exact", "jittered", "whole", "detector"]
 CROPS: tuple[Crop, ...] = ("exact", "jittered")
-"""How an object is cut out for a classifier: its true box, or that box moved and scaled."""
+"""How the judge cuts an object out for a classifier: its true box, or that box moved and scaled.
+Detectors are shown the whole frame, and a chain's classifier what the detector cuts out."""
+
+Goal = Literal["hide", "misread", "appear"]
+GOALS: tuple[Goal, ...] = ("hide", "misread", "appear")
+"""What a detector is made to do: miss the object, call it the target, see the target on it."""
+
+NOTHING = "nothing"
+"""What a hidden object is read as."""
 
 Verdict = Literal["hit", "target", "misclassified", "missed"]
 """A partition of outcomes: ``hit`` the true class, ``target`` the attacker's class,

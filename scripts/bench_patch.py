@@ -69,7 +69,7 @@ def main() -> None:
     scene = load_object_scene("person_thys")
     with tempfile.TemporaryDirectory() as folder:
         photos = read_coco(_people(Path(folder)), scene.true_class).photos
-        groups = windows.targets_of(photos, victim.input_px, scene.least_height)
+        groups = windows.targets_of(photos, victim.window_scale, scene.least_height)
         for half in (True, False):
             settings = replace(HideSettings(), half=half)
             parameterization = FreeRgb(scene.patch.texels)

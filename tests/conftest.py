@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from physadv.scene.catalog import load_scene
 from physadv.scene.schema import Scene
 from physadv.victim.detector import DetectorOutput, DetectorVictim
+from physadv.victim.fitting import Letterboxed
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -89,7 +90,7 @@ class RedDetector(nn.Module):
 
 @pytest.fixture
 def red_detector() -> DetectorVictim:
-    return DetectorVictim("red", ("person", "dog"), "none", 320, RedDetector())
+    return DetectorVictim("red", ("person", "dog"), "none", Letterboxed(320), RedDetector())
 
 
 @pytest.fixture

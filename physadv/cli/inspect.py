@@ -2,7 +2,7 @@
 
 import os
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from physadv.cli.console import out
 from physadv.data.environment import devices, versions
@@ -21,7 +21,7 @@ from physadv.victim.detectors import list_detectors
 
 def victims() -> None:
     """List the victims that can be attacked and judged."""
-    table = Table("name", "what it is", "weights")
+    table = Table(Column("name", no_wrap=True), "what it is", Column("weights", overflow="fold"))
     for info in (*list_victims(), *list_detectors()):
         table.add_row(info.name, info.description, info.weights)
     out.print(table)
@@ -44,7 +44,7 @@ def scenes() -> None:
 
 def doctor() -> None:
     """Say what is installed, which devices work, and which data are found or missing."""
-    table = Table("what", "found", "do")
+    table = Table(Column("what", no_wrap=True), "found", "do")
     for name, found in versions().items():
         table.add_row(name, found, "")
     table.add_row("devices", ", ".join(devices()), "")

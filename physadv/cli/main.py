@@ -7,11 +7,14 @@ from typing import Annotated
 import typer
 
 from physadv.checks import UsageError, UserError
+from physadv.cli import calibrate as calibrate_commands
 from physadv.cli import evaluate as evaluate_commands
 from physadv.cli.console import err, out
 from physadv.cli.demo import demo
 from physadv.cli.inspect import doctor, scenes, victims
 from physadv.cli.make import generate, print_pdf, report
+from physadv.cli.matrix import matrix
+from physadv.cli.objects import objects
 from physadv.cli.patch import import_detector, patch
 
 _INTERRUPTED = 130  # what typer exits with on Ctrl-C
@@ -45,8 +48,11 @@ app.command()(demo)
 app.command()(generate)
 app.command()(patch)
 app.command("print")(print_pdf)
+evaluate_commands.app.command("objects")(objects)
+app.add_typer(calibrate_commands.app, name="calibrate")
 app.add_typer(evaluate_commands.app, name="evaluate")
 app.command()(report)
+app.command()(matrix)
 app.command("import")(import_detector)
 app.command()(victims)
 app.command()(scenes)

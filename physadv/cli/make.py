@@ -2,27 +2,45 @@
 
 import shlex
 import sys
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import numpy as np
 import numpy.typing as npt
 import typer
 
 from physadv.artwork.files import load_artwork
+from physadv.checks import check_name
 from physadv.cli.console import interrupted, out, progress_line
 from physadv.cli.options import Backgrounds, Device, Palette, RunFolder, Seed, VictimNames
 from physadv.data.environment import choose_device
-from physadv.export.pdf import write_pdf
+from physadv.export.prints import print_run
+from physadv.export.sheetfile import NAME as SHEET_FILE
 from physadv.optimize.generate import Recipe
 from physadv.optimize.generate import generate as generate_artwork
 from physadv.optimize.problem import Settings
 from physadv.report.html import write_report
 from physadv.scene.catalog import load_scene
 from physadv.scene.faces import FACES, draw_face, image_face
-from physadv.victim.catalog import load_victim
+from physadv.types import Treatment
+from physadv.victim.named import load_attacked
 
 _FACE_PX = 512
+_PRINTED: tuple[Treatment, ...] = ("adversarial", "blank", "noise")
+_ACHIEVED = {
+    "hide": "every victim is fooled",
+    "misread": "every victim reads the target",
+    "appear": "every victim sees the target",
+}
+
+
+class GoalName(StrEnum):
+    """``physadv.types.Goal`` for the command line."""
+
+    hide = "hide"
+    misread = "misread"
+    appear = "appear"
 
 
 def generate(
@@ -34,6 +52,13 @@ def generate(
             metavar="CLASS", help="Class to be read as (default: the scene's).", show_default=False
         ),
     ] = "",
+    goal: Annotated[
+        GoalName,
+        typer.Option(
+            help="What detectors are made to do: miss the sign, misread it as CLASS, or see CLASS "
+            "appear on it. Classifiers are always made to read CLASS."
+        ),
+    ] = GoalName.hide,
     layout: Annotated[
         str,
         typer.Option(
@@ -55,13 +80,14 @@ def generate(
     backgrounds: Backgrounds = None,
     device: Device = "auto",
 ) -> None:
-    """Optimise printable artwork that makes every given victim read the scene's sign as CLASS."""
+    """Optimise printable artwork that fools every given classifier and detector."""
     loaded = load_scene(scene)
     chosen = choose_device(device)
-    victims = [load_victim(name) for name in victim]
+    victims = load_attacked(victim)
     folder = run or Path("runs") / f"{loaded.name}-{Path(layout).stem}-{seed}"
     recipe = Recipe(
         target=target or loaded.default_target,
+        goal=goal.value,
         layout=layout,
         palette=palette,
         max_area=max_area,
@@ -86,7 +112,7 @@ def generate(
         raise interrupted(command, folder, resume=resume, named=run is not None) from None
     share = artwork.recipe["area_share"]
     out.print(
-        f"{folder}: artwork covering {share:.1%} of the face; read as {artwork.target!r} in "
+        f"{folder}: artwork covering {share:.1%} of the face; {_ACHIEVED[goal]} in "
         f"{artwork.recipe['held_out_success']:.1%} of the optimiser's held-out views.",
         markup=False,
     )
@@ -102,27 +128,71 @@ def print_pdf(
             show_default=False,
         ),
     ] = None,
-    page: Annotated[str, typer.Option(help="a4, a3, letter or tabloid.")] = "a4",
+    page: Annotated[
+        str,
+        typer.Option(
+            metavar="PAPER", help="a4, a3, letter, tabloid, or a size in mm like 610x914."
+        ),
+    ] = "a4",
+    treatment: Annotated[
+        str,
+        typer.Option(
+            metavar="adversarial|blank|noise|all",
+            help="Print the artwork, or the controls to photograph beside it.",
+        ),
+    ] = "adversarial",
+    fiducials: Annotated[
+        bool | None,
+        typer.Option(
+            "--fiducials/--no-fiducials",
+            help="Markers around the artwork from which photographs tell treatment, distance and "
+            "angle; for stickers a card to hang beside them (default: around a patch where that "
+            "takes no more paper).",
+            show_default=False,
+        ),
+    ] = None,
     file: Annotated[
         Path | None,
         typer.Option("--out", metavar="FILE.pdf", help="Output (default: RUN/print.pdf)."),
     ] = None,
 ) -> None:
     """Write a PDF that prints the artwork at exact size, in tiles or as cut-outs."""
+    check_name("treatment", treatment, (*_PRINTED, "all"))
     artwork = load_artwork(run)
-    path = file or run / "print.pdf"
-    summary = write_pdf(
+    prints = print_run(
         artwork,
-        path,
+        run,
+        file or run / "print.pdf",
         width_mm=artwork.width_mm if width_mm is None else width_mm,
         page=page,
-        run_name=run.resolve().name,
+        treatments=_PRINTED if treatment == "all" else (cast(Treatment, treatment),),
+        fiducials=fiducials,
         face=carrier_face(artwork.carrier),
     )
-    out.print(
-        f"{path}: {summary.pages} pages. Print at 100 %, then measure the 100 mm ruler.",
-        markup=False,
-    )
+    for path, summary in prints.pdfs.items():
+        out.print(
+            f"{path}: {summary.pages} pages. Print at 100 %, then measure the 100 mm ruler.",
+            markup=False,
+        )
+    layout = prints.layout
+    if prints.cards is not None:
+        out.print(
+            f"{prints.cards}: a card for each treatment. Hang it beside the sign; the artwork is "
+            "in pieces, so no markers are printed on it.",
+            markup=False,
+        )
+    elif layout is not None:
+        out.print(
+            f"Four markers of {layout.marker_mm:g} mm lie around the artwork: keep the white "
+            f"border. {run / SHEET_FILE} tells where they are.",
+            markup=False,
+        )
+    elif fiducials is None:
+        out.print(
+            "No markers on it; --fiducials adds them, or a card, so that photographs name their "
+            "treatment.",
+            markup=False,
+        )
 
 
 def report(run: RunFolder) -> None:

@@ -14,6 +14,15 @@ VictimNames = Annotated[
         help="Victim by name (see `physadv victims`) or module:factory; may be repeated.",
     ),
 ]
+JudgedNames = Annotated[
+    list[str],
+    typer.Option(
+        "--victim",
+        metavar="NAME",
+        help="Victim by name (see `physadv victims`), module:factory, or DETECTOR+CLASSIFIER for "
+        "the chain of both; may be repeated.",
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Backgrounds = Annotated[
     Path | None,
@@ -22,6 +31,10 @@ Backgrounds = Annotated[
         help="Photographs to use as backgrounds instead of drawn ones; one half is for the "
         "optimiser, the other for the judge.",
     ),
+]
+Replace = Annotated[
+    bool,
+    typer.Option("--replace", help="Let fewer or other looks replace an earlier judgement."),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of every random draw.")]
 Palette = Annotated[

@@ -1,7 +1,7 @@
 """Photographs with boxes: COCO json, read with every item that cannot be used named."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ class AnnotatedPhoto:
 
     ``boxes`` [P,4] xyxy in pixels, clipped to the photograph; ``labels`` names each box;
     ``mask`` is the file of instance masks and ``mask_values`` [P] the values of the boxes in it,
-    where there is one.
+    where there is one. ``crowds`` [C,4] are regions with uncounted objects of the class.
     """
 
     path: Path
@@ -36,6 +36,7 @@ class AnnotatedPhoto:
     labels: tuple[str, ...]
     mask: Path | None = None
     mask_values: tuple[int, ...] = ()
+    crowds: Array = field(default_factory=lambda: np.zeros((0, 4)))
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,7 @@ def _photo(
         skipped.append((name, "the artwork was optimised on it"))
         return None
     boxes: list[list[float]] = []
+    crowds: list[list[float]] = []
     labels: list[str] = []
     values: list[int] = []
     for entry in entries:
@@ -139,9 +141,11 @@ def _photo(
         x, y, w, h = (float(value) for value in entry["bbox"])  # type: ignore[attr-defined]
         x1, x2 = np.clip([x, x + w], 0, width)
         y1, y2 = np.clip([y, y + h], 0, height)
+        has_area = x2 - x1 >= 1 and y2 - y1 >= 1
         if entry.get("iscrowd"):
             skipped.append((label, "a crowd"))
-        elif not (x2 - x1 >= 1 and y2 - y1 >= 1):
+            crowds += [[x1, y1, x2, y2]] if has_area else []
+        elif not has_area:
             skipped.append((label, f"box {x:g}, {y:g}, {w:g}, {h:g} has no area in the photograph"))
         else:
             boxes.append([x1, y1, x2, y2])
@@ -160,6 +164,7 @@ def _photo(
         tuple(labels),
         mask if mask is not None and mask.is_file() else None,
         tuple(values),
+        np.array(crowds, np.float64).reshape(-1, 4),
     )
 
 

@@ -94,10 +94,19 @@ def background_pictures(seed: int, folder: Path | None = None) -> list[Picture]:
     return pictures
 
 
-def cut(picture: Picture, generator: np.random.Generator, width_px: int, height_px: int) -> Picture:
-    """A random part of a picture with the aspect of the region, resampled to its size."""
+def cut(
+    picture: Picture,
+    generator: np.random.Generator,
+    width_px: int,
+    height_px: int,
+    least: float = 0.35,
+) -> Picture:
+    """A random part of a picture with the aspect of the region, resampled to its size.
+
+    It is at least ``least`` of the largest such part.
+    """
     height, width = picture.shape[:2]
-    scale = generator.uniform(0.35, 1.0) * min(width / width_px, height / height_px)
+    scale = generator.uniform(least, 1.0) * min(width / width_px, height / height_px)
     part_w, part_h = max(2, int(width_px * scale)), max(2, int(height_px * scale))
     left = int(generator.integers(0, width - part_w + 1))
     top = int(generator.integers(0, height - part_h + 1))

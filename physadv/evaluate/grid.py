@@ -11,12 +11,12 @@ import numpy as np
 import torch
 
 from physadv.artwork.files import Artwork
+from physadv.artwork.treatments import stuck_colours
 from physadv.checks import UserError, check_range
 from physadv.evaluate.backgrounds import background_pictures, cut
 from physadv.evaluate.conditions import sample_conditions
 from physadv.evaluate.judging import Array, Picture, Question, ask, jittered_box, trial
 from physadv.evaluate.renderer import SignTexture, View, cut_crop, paint, region_of, sign_box
-from physadv.evaluate.treatments import stuck_colours
 from physadv.scene.pose import Pose
 from physadv.scene.schema import Cell, Grid, Scene
 from physadv.seeding import generator_for

@@ -45,13 +45,7 @@ class Question:
                 this one.
             UsageError: If it does not know the artwork's target.
         """
-        carrier, width_mm = face_reference(scene), scene.carrier.width_mm
-        if (artwork.carrier, artwork.width_mm) != (carrier, width_mm):
-            raise UserError(
-                f"judge this artwork on {carrier}, {width_mm:g} mm",
-                f"it was made for {artwork.carrier}, {artwork.width_mm:g} mm",
-                "Give the scene that it was made with, or leave --scene out.",
-            )
+        check_carrier(scene, artwork)
         return Question(
             victim,
             victim.first_known(scene.carrier.true_class),
@@ -63,6 +57,21 @@ class Question:
         if index == self.true_index:
             return "hit"
         return "target" if index == self.target_index else "misclassified"
+
+
+def check_carrier(scene: Scene, artwork: Artwork) -> None:
+    """Check that an artwork belongs to the scene's carrier.
+
+    Raises:
+        UserError: If it was made for another one.
+    """
+    carrier, width_mm = face_reference(scene), scene.carrier.width_mm
+    if (artwork.carrier, artwork.width_mm) != (carrier, width_mm):
+        raise UserError(
+            f"judge this artwork on {carrier}, {width_mm:g} mm",
+            f"it was made for {artwork.carrier}, {artwork.width_mm:g} mm",
+            "Give the scene that it was made with, or leave --scene out.",
+        )
 
 
 @torch.no_grad()

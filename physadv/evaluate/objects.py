@@ -4,20 +4,22 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+import polars as pl
 
 from physadv.artwork.files import Artwork
+from physadv.artwork.treatments import stuck_colours
 from physadv.checks import UserError
 from physadv.data.coco import AnnotatedPhoto
-from physadv.data.files import atomic_path, read_image_rgb, write_json
+from physadv.data.files import read_image_rgb
 from physadv.evaluate.conditions import Conditions, sample_conditions
+from physadv.evaluate.detections import Judgement
 from physadv.evaluate.exposure import encode
-from physadv.evaluate.matching import CONFIDENCE, look_at
+from physadv.evaluate.gallery import Look, write_gallery
+from physadv.evaluate.matching import look_at
 from physadv.evaluate.patching import Place, draw_place, stick_patch
-from physadv.evaluate.treatments import stuck_colours
+from physadv.evaluate.trials import DRAW_STRIDE
 from physadv.scene.objects import ObjectScene
 from physadv.seeding import generator_for
 from physadv.types import TREATMENTS, Detections, Treatment, Trial
@@ -27,15 +29,16 @@ Picture = npt.NDArray[np.uint8]
 Array = npt.NDArray[np.float64]
 
 _FLOOR = 0.01  # least confidence that is kept
-_GALLERY = 8
 _HEIGHTS_PX = (0, 100, 200, 300, 400, 600)
 
 
 @dataclass(frozen=True)
 class ObjectResult:
-    """One Trial per object and treatment, and (name, reason) for what was left out."""
+    """One Trial per object and treatment, all that the detector reported as rows of the detection
+    store, and (name, reason) for what was left out."""
 
     trials: list[Trial]
+    detections: pl.DataFrame
     skipped: list[tuple[str, str]]
 
 
@@ -49,6 +52,17 @@ class _Staged:
     places: list[Place]
     conditions: Conditions
     draw: int
+
+
+@dataclass(frozen=True)
+class _Context:
+    """What all Trials of a judgement share."""
+
+    artwork: Artwork
+    victim: DetectorVictim
+    true_index: int
+    group: str
+    run_name: str
 
 
 def evaluate_objects(
@@ -87,51 +101,30 @@ def evaluate_objects(
         victim's input, and whose ``sha256`` is the photograph's.
 
     Raises:
-        UserError: If no object is high enough.
+        UserError: If no object is high enough, or a photograph is given twice.
         UsageError: If the victim has no class for the object.
     """
     true_index = victim.first_known(scene.true_class)
+    _check_distinct(group, photos)
+    judgement = Judgement(victim.name, artwork.sha256, group)
+    context = _Context(artwork, victim, true_index, group, run_name)
+    looks: list[Look] = []
     trials: list[Trial] = []
+    rows: list[pl.DataFrame] = []
     skipped: list[tuple[str, str]] = []
-    shown: list[dict[str, object]] = []
     total = len(photos) * draws
     for done, staged in enumerate(_staged(scene, photos, draws, seed, skipped), start=1):
-        pictures = {t: _picture(staged, artwork, t, seed) for t in TREATMENTS}
+        pictures = _pictures(staged, artwork, seed)
         found = dict(zip(pictures, victim.detect(list(pictures.values()), _FLOOR), strict=True))
-        scale = victim.input_px / max(staged.photo.width, staged.photo.height)
-        for treatment, detections in found.items():
-            for number in staged.chosen:
-                box = staged.photo.boxes[number]
-                look = look_at(box, detections, true_index)
-                verdict = look.verdict()
-                read = victim.class_names[true_index] if verdict == "hit" else "nothing"
-                if verdict == "misclassified":
-                    read = victim.class_names[look.other]
-                trials.append(
-                    Trial(
-                        run=run_name,
-                        artwork=artwork.sha256,
-                        victim=victim.name,
-                        source="objects",
-                        treatment=treatment,
-                        verdict=verdict,
-                        predicted_class=read,
-                        true_class=victim.class_names[true_index],
-                        target_class=artwork.target,
-                        score=look.score,
-                        cell=_height_bin((box[3] - box[1]) * scale),
-                        roll_deg=None,
-                        pose_source="none",
-                        crop="whole",
-                        group=group,
-                        frame=staged.draw * 1_000_000 + int(number),
-                        iou=look.iou,
-                        near_score=look.near_score,
-                        sha256=staged.photo.sha256,
-                    )
-                )
-        if gallery_folder is not None and len(shown) < _GALLERY * len(TREATMENTS):
-            shown += _show(staged, pictures, found, victim, gallery_folder)
+        look = Look(staged.photo, staged.draw, found, _trials(context, staged, found))
+        trials += look.trials
+        rows.append(judgement.detected(look.photo.sha256, look.draw, found, victim.class_names))
+        if staged.draw == 0:
+            looks.append(look)
+            high = _high(scene, look.photo)
+            ignored = np.concatenate([look.photo.boxes[~high], look.photo.crowds])
+            name, boxes = victim.class_names[true_index], look.photo.boxes[high]
+            rows.append(judgement.annotated(look.photo.sha256, name, boxes, ignored))
         if progress is not None:
             progress(done, total)
     if not trials:
@@ -141,8 +134,78 @@ def evaluate_objects(
             "Give photographs taken from nearer, or lower the scene's least_height.",
         )
     if gallery_folder is not None:
-        write_json(gallery_folder / "gallery.json", shown)
-    return ObjectResult(trials, skipped)
+
+        def seen_again(look: Look) -> dict[Treatment, Picture]:
+            picture = read_image_rgb(look.photo.path)
+            return _pictures(_stage(scene, look.photo, picture, look.draw, seed), artwork, seed)
+
+        write_gallery(gallery_folder, looks, seen_again, victim.class_names, seed=seed)
+    return ObjectResult(trials, pl.concat(rows), skipped)
+
+
+def _trials(context: _Context, staged: _Staged, found: dict[Treatment, Detections]) -> list[Trial]:
+    """Verdicts on the chosen objects of one photograph, by treatment."""
+    victim, names = context.victim, context.victim.class_names
+    scale = context.victim.scale(staged.photo.height, staged.photo.width)
+    trials = []
+    for treatment, detections in found.items():
+        for number in staged.chosen:
+            box = staged.photo.boxes[number]
+            look = look_at(box, detections, context.true_index)
+            verdict = look.verdict()
+            read = names[context.true_index] if verdict == "hit" else "nothing"
+            if verdict == "misclassified":
+                read = names[look.other]
+            trials.append(
+                Trial(
+                    run=context.run_name,
+                    artwork=context.artwork.sha256,
+                    victim=victim.name,
+                    source="objects",
+                    treatment=treatment,
+                    verdict=verdict,
+                    predicted_class=read,
+                    true_class=names[context.true_index],
+                    target_class=context.artwork.target,
+                    score=look.score,
+                    cell=_height_bin((box[3] - box[1]) * scale),
+                    roll_deg=None,
+                    pose_source="none",
+                    crop="whole",
+                    group=context.group,
+                    frame=staged.draw * DRAW_STRIDE + int(number),
+                    iou=look.iou,
+                    near_score=look.near_score,
+                    sha256=staged.photo.sha256,
+                )
+            )
+    return trials
+
+
+def looks_at(scene: ObjectScene, photos: Sequence[AnnotatedPhoto]) -> int:
+    """How many Trials a judgement of these photographs gives a draw, if all can be read."""
+    return len(TREATMENTS) * sum(int(_high(scene, photo).sum()) for photo in photos)
+
+
+def _high(scene: ObjectScene, photo: AnnotatedPhoto) -> npt.NDArray[np.bool_]:
+    """Which of the photograph's objects are high enough to be judged, [P]."""
+    high: npt.NDArray[np.bool_] = (
+        photo.boxes[:, 3] - photo.boxes[:, 1] >= scene.least_height * photo.height
+    )
+    return high
+
+
+def _check_distinct(group: str, photos: Sequence[AnnotatedPhoto]) -> None:
+    """Refuse a photograph that occurs twice: its people would count double, as if independent."""
+    names: dict[str, str] = {}
+    for photo in photos:
+        if photo.sha256 in names:
+            raise UserError(
+                f"objects of {group}",
+                f"{photo.name} and {names[photo.sha256]} are the same photograph",
+                "Leave one of them out.",
+            )
+        names[photo.sha256] = photo.name
 
 
 def _staged(
@@ -153,12 +216,11 @@ def _staged(
     skipped: list[tuple[str, str]],
 ) -> Iterator[_Staged]:
     for photo in photos:
-        high = photo.boxes[:, 3] - photo.boxes[:, 1] >= scene.least_height * photo.height
+        high = _high(scene, photo)
         skipped += [
             (photo.labels[n], "lower than the scene's least_height") for n in np.flatnonzero(~high)
         ]
-        chosen = np.flatnonzero(high)
-        if not len(chosen):
+        if not high.any():
             continue
         try:
             picture = read_image_rgb(photo.path)
@@ -166,10 +228,22 @@ def _staged(
             skipped.append((photo.name, error.got))
             continue
         for draw in range(draws):
-            generator = generator_for(seed, "judge objects", photo.sha256, draw)
-            places = [draw_place(scene, photo.boxes[n], generator) for n in chosen]
-            conditions = sample_conditions(scene.judge, generator)
-            yield _Staged(photo, picture, chosen, places, conditions, draw)
+            yield _stage(scene, photo, picture, draw, seed)
+
+
+def _stage(
+    scene: ObjectScene, photo: AnnotatedPhoto, picture: Picture, draw: int, seed: int
+) -> _Staged:
+    chosen = np.flatnonzero(_high(scene, photo))
+    generator = generator_for(seed, "judge objects", photo.sha256, draw)
+    places = [draw_place(scene, photo.boxes[n], generator) for n in chosen]
+    conditions = sample_conditions(scene.judge, generator)
+    return _Staged(photo, picture, chosen, places, conditions, draw)
+
+
+def _pictures(staged: _Staged, artwork: Artwork, seed: int) -> dict[Treatment, Picture]:
+    """The photograph under every treatment."""
+    return {treatment: _picture(staged, artwork, treatment, seed) for treatment in TREATMENTS}
 
 
 def _picture(staged: _Staged, artwork: Artwork, treatment: Treatment, seed: int) -> Picture:
@@ -190,62 +264,3 @@ def _height_bin(height_px: float) -> str:
     low = max(edge for edge in _HEIGHTS_PX if edge <= height_px)
     higher = [edge for edge in _HEIGHTS_PX if edge > height_px]
     return f"{low} to {higher[0]} px" if higher else f"{low} px and more"
-
-
-def _show(
-    staged: _Staged,
-    pictures: dict[Treatment, Picture],
-    found: dict[Treatment, Detections],
-    victim: DetectorVictim,
-    folder: Path,
-) -> list[dict[str, object]]:
-    entries: list[dict[str, object]] = []
-    for treatment, picture in pictures.items():
-        drawn = draw_detections(picture, found[treatment], victim.class_names)
-        name = f"{Path(staged.photo.name).stem}_{staged.draw}_{treatment}.png"
-        with atomic_path(folder / name) as temporary:
-            Image.fromarray(drawn).save(temporary)
-        entries.append(
-            {
-                "file": name,
-                "photo": staged.photo.name,
-                "treatment": treatment,
-                "victim": victim.name,
-            }
-        )
-    return entries
-
-
-def draw_detections(
-    picture: Picture,
-    detections: Detections,
-    class_names: Sequence[str],
-    confidence: float = CONFIDENCE,
-) -> Picture:
-    """The picture with every detection at or above ``confidence`` drawn and named."""
-    drawn = picture.copy()
-    width = max(1, round(max(picture.shape[:2]) / 320))
-    for box, score, index in zip(
-        detections.boxes, detections.scores, detections.classes, strict=True
-    ):
-        if score < confidence:
-            continue
-        x1, y1, x2, y2 = (round(float(v)) for v in box)
-        cv2.rectangle(drawn, (x1, y1), (x2, y2), (0, 200, 60), width)
-        label = f"{class_names[int(index)]} {score:.2f}"
-        scale = max(0.4, max(picture.shape[:2]) / 1400)
-        (text_width, text_height), _ = cv2.getTextSize(label, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
-        top = max(y1, text_height + 6)
-        corner = (x1 + text_width + 4, top)
-        cv2.rectangle(drawn, (x1, top - text_height - 6), corner, (0, 200, 60), -1)
-        cv2.putText(
-            drawn,
-            label,
-            (x1 + 2, top - 4),
-            cv2.FONT_HERSHEY_SIMPLEX,
-            scale,
-            (0, 0, 0),
-            1,
-            cv2.LINE_AA,
-        )
-    return drawn

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from physadv.scene.faces import FACES, octagon
+from physadv.scene.faces import FACES, StopFace, octagon
 
 Picture = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
@@ -130,7 +130,10 @@ def _outer_corners(
     field: Array, mask: npt.NDArray[np.uint8], photo: Picture, face: str
 ) -> Array | None:
     """The face's outer corners from those of its red field, if there is a legend in it."""
-    inset = FACES[face].border
+    known = FACES[face]
+    if not isinstance(known, StopFace):
+        return None
+    inset = known.border
     inner = 0.5 + (octagon() - 0.5) * (1 - 2 * inset)
     matrix, _ = cv2.findHomography(inner, field)
     if matrix is None:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from physadv.artwork.files import Artwork
+from physadv.artwork.treatments import stuck_colours
 from physadv.checks import UserError
 from physadv.data.files import atomic_path, read_image_rgb, sha256_of, write_json
 from physadv.data.photos import list_photos
@@ -18,7 +19,6 @@ from physadv.evaluate.judging import Question, ask, jittered_box, trial
 from physadv.evaluate.matching import overlaps
 from physadv.evaluate.octagon import face_to_photo, find_octagon
 from physadv.evaluate.renderer import cut_crop
-from physadv.evaluate.treatments import stuck_colours
 from physadv.scene.faces import FACES, octagon, scene_face
 from physadv.scene.pose import bounding_box, project
 from physadv.scene.schema import Scene

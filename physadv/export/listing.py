@@ -41,13 +41,22 @@ def draw_table(
     return box.top + 4 + row_mm * len(pieces)
 
 
-def draw_tiles_text(pen: Pen, piece: Piece, plan: Plan, box: Box) -> float:
-    """How the only piece is cut into tiles; returns the y below the text."""
+def draw_tiles_text(
+    pen: Pen, piece: Piece, plan: Plan, box: Box, on_board: Box | None = None
+) -> float:
+    """How the only piece is cut into tiles; returns the y below the text.
+
+    ``on_board`` is where the artwork lies on the piece if that is a board with markers.
+    """
     first = plan.sheets[0].placements[0]
     tile, place = first.source, piece.box
     lines = [
         f"One piece, {place.width:.2f} x {place.height:.2f} mm, {place.left:.2f} mm from the "
         f"face's left edge and {place.top:.2f} mm from its top edge."
+        if on_board is None
+        else f"One board, {place.width:.2f} x {place.height:.2f} mm, with four markers; the face "
+        f"lies in its middle, {on_board.left:.2f} mm from its left edge and {on_board.top:.2f} mm "
+        "from its top edge."
     ]
     if plan.sheets[0].tiled:
         lines += [

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from physadv.artwork.files import Artwork
 from physadv.export import furniture
 from physadv.export.facemap import FaceMap
 from physadv.export.layout import Plan
@@ -10,6 +11,7 @@ from physadv.export.listing import draw_table, draw_tiles_text, page_numbers, sk
 from physadv.export.paper import BLEED_MM, MARGIN_MM, OVERLAP_MM, Box, sheet_size_mm
 from physadv.export.pen import ACCENT, GREY, INK, LIGHT, Colour, Pen
 from physadv.export.pieces import Piece
+from physadv.types import Treatment
 
 _ROW_MM = 4.2
 _TOP_MM = 56.0
@@ -24,8 +26,18 @@ ETHICS = (
 
 @dataclass(frozen=True)
 class Document:
-    """Everything the first page tells; ``first_sheet_page`` is the page of the first sheet."""
+    """Everything the first page tells; ``first_sheet_page`` is the page of the first sheet.
 
+    ``artwork`` is what it is about, ``width_mm`` the printed width of its face. ``face`` is what
+    the pages draw: the face, or the whole board if there are markers of ``marker_mm``, with the
+    face at ``on_board``.
+    """
+
+    artwork: Artwork
+    width_mm: float
+    treatment: Treatment
+    marker_mm: float | None
+    on_board: Box | None
     face: FaceMap
     run_name: str
     pieces: list[Piece]
@@ -40,8 +52,13 @@ class Document:
     @property
     def identity(self) -> str:
         """What every sheet belongs to: the artwork's digest, then the run's name."""
-        sha = self.face.artwork.sha256[:12]
-        return f"{sha}  {self.run_name}".rstrip()
+        control = "" if self.treatment == "adversarial" else f"{self.treatment} control for "
+        return f"{control}{self.artwork.sha256[:12]}  {self.run_name}".rstrip()
+
+    @property
+    def height_mm(self) -> float:
+        """Printed height of the artwork's face."""
+        return self.width_mm * self.artwork.height_mm / self.artwork.width_mm
 
     def page_text(self, page: int) -> str:
         """The page's number and the one thing that must not be forgotten."""
@@ -73,7 +90,7 @@ def draw_overview(pen: Pen, document: Document) -> None:
     first, more = _table_rows(plan.page)
     numbers = page_numbers(plan, document.first_sheet_page)
     if document.single:
-        bottom = draw_tiles_text(pen, pieces[0], plan, beside)
+        bottom = draw_tiles_text(pen, pieces[0], plan, beside, document.on_board)
     else:
         bottom = draw_table(pen, pieces[:first], numbers, beside, _ROW_MM)
     _instructions(pen, document, max(bottom, drawn.bottom) + 9)
@@ -92,10 +109,11 @@ def draw_overview(pen: Pen, document: Document) -> None:
 
 
 def _head(pen: Pen, document: Document) -> None:
-    face, plan = document.face, document.plan
-    artwork, left, right = face.artwork, MARGIN_MM, pen.width_mm - MARGIN_MM
-    pen.text(left, 17.5, "Print sheet", 20, bold=True)
-    pen.text(left + 40, 17.5, "physadv", 10, colour=GREY)
+    artwork, plan = document.artwork, document.plan
+    left, right = MARGIN_MM, pen.width_mm - MARGIN_MM
+    control = "" if document.treatment == "adversarial" else f": {document.treatment} control"
+    end = left + pen.text(left, 17.5, f"Print sheet{control}", 20, bold=True)
+    pen.text(end + 3, 17.5, "physadv", 10, colour=GREY)
     pen.text(right, 17.5, "TEST", 24, bold=True, colour=LIGHT, align="right")
     pen.line(left, 21, right, 21, width=0.4)
     sheet = plan.sheets[0]
@@ -105,7 +123,7 @@ def _head(pen: Pen, document: Document) -> None:
         ("Made to be read as", artwork.target or "-"),
         ("Carrier", artwork.carrier or "-"),
         ("Artwork sha256", artwork.sha256[:16]),
-        ("Printed size of the face", f"{face.width_mm:.2f} x {face.height_mm:.2f} mm"),
+        ("Printed size of the face", f"{document.width_mm:.2f} x {document.height_mm:.2f} mm"),
         ("Artwork", f"{pieces}, {100 * artwork.mask.mean():.1f} % of the bounding rectangle"),
         ("Victims", ", ".join(artwork.victims) or "-"),
         (
@@ -120,7 +138,7 @@ def _head(pen: Pen, document: Document) -> None:
         x, y = left + (index // 4) * middle, 27.5 + 5 * (index % 4)
         pen.text(x, y, name, 7.5, colour=GREY)
         pen.text(x + 33, y, value, 8, max_width=middle - 36)
-    scale = face.width_mm / artwork.width_mm
+    scale = document.width_mm / artwork.width_mm
     if abs(scale - 1) > 1e-4:
         text = (
             f"Scaled: the artwork was made for a face {artwork.width_mm:g} mm wide; "
@@ -208,9 +226,19 @@ def _steps(document: Document) -> list[str]:
             "Cut along the coloured line, which lies just outside the artwork; where there is "
             "none, from crop mark to crop mark."
         )
-    steps.append(
-        f"{cut} The colours run on for {BLEED_MM:g} mm so that a slightly wrong cut shows no white."
-    )
+    if document.marker_mm is None:
+        cut += (
+            f" The colours run on for {BLEED_MM:g} mm so that a slightly wrong cut shows no white."
+        )
+    steps.append(cut)
+    if document.marker_mm is not None:
+        steps.append(
+            "Keep the white border with its four markers: the distance is measured from them. "
+            "Mount the whole board flat and stiff. A marker is "
+            f"{document.marker_mm:g} mm wide; at the farthest distance one of its eight cells "
+            "must cover 4 pixels of the photograph."
+        )
+        return steps
     if document.single:
         steps.append("Mount it at the distances given from the face's left and top edges.")
         return steps

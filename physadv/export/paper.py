@@ -1,8 +1,9 @@
 """Paper sizes, the areas of a sheet, and boxes in millimetres."""
 
+import re
 from dataclasses import dataclass
 
-from physadv.checks import check_name
+from physadv.checks import UserError, check_name
 
 # ISO 216 and ANSI/ASME Y14.1, portrait.
 PAGES_MM: dict[str, tuple[float, float]] = {
@@ -11,6 +12,9 @@ PAGES_MM: dict[str, tuple[float, float]] = {
     "letter": (215.9, 279.4),
     "tabloid": (279.4, 431.8),
 }
+
+_SMALLEST_MM = (200.0, 270.0)  # the first page needs as much
+_LARGEST_MM = 5000.0  # PDF readers stop at 5080 mm
 
 MARGIN_MM = 10.0
 FOOTER_MM = 26.0  # below the artwork: crop marks, then ruler, label and TEST
@@ -59,12 +63,29 @@ class Box:
 
 
 def sheet_size_mm(page: str, landscape: bool = False) -> tuple[float, float]:
-    """Width and height of a sheet.
+    """Width and height of a sheet, in portrait unless ``landscape``.
+
+    Args:
+        page: A key of ``PAGES_MM``, or a size like ``610x914`` in millimetres.
+        landscape: Whether the long side lies across.
 
     Raises:
-        UsageError: If ``page`` is not a key of ``PAGES_MM``.
+        UsageError: If ``page`` is neither.
+        UserError: If the size is not between 200 x 270 mm and 5 m.
     """
-    width, height = PAGES_MM[check_name("page size", page, PAGES_MM)]
+    custom = re.fullmatch(r"(\d+(?:\.\d+)?)x(\d+(?:\.\d+)?)(?:mm)?", page)
+    if custom is None:
+        width, height = PAGES_MM[
+            check_name("page size", page, PAGES_MM, "Or a size in mm, like 610x914.")
+        ]
+    else:
+        width, height = sorted(float(side) for side in custom.groups())
+        if width < _SMALLEST_MM[0] or height < _SMALLEST_MM[1] or height > _LARGEST_MM:
+            raise UserError(
+                f"page {width:g} x {height:g} mm",
+                f"not between {_SMALLEST_MM[0]:g} x {_SMALLEST_MM[1]:g} mm and {_LARGEST_MM:g} mm",
+                "Name the size of the paper in millimetres.",
+            )
     return (height, width) if landscape else (width, height)
 
 

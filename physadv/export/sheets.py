@@ -2,6 +2,7 @@
 
 import math
 from functools import cache
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,14 @@ from physadv.export.pieces import Piece, extend_colours, outline, rectangles
 
 _STORED_PIXEL_MM = 1 / 6  # viewers that smooth do so over one stored pixel
 _MOST_PIXELS_PER_TEXEL = 64  # keeps prints of several metres small
+
+
+class Painter(Protocol):
+    """Paints what a placement shows."""
+
+    def paint(self, pen: Pen, placement: Placement) -> list[Box]:
+        """Paint it; returns where ink lies on the sheet."""
+        ...
 
 
 class ArtworkPainter:
@@ -47,7 +56,7 @@ class ArtworkPainter:
             BLEED_MM if placement.row == placement.rows else 0.0,
         )
         dx, dy = target.left - source.left, target.top - source.top
-        picture, place = _crop(colours, covered, window)
+        picture, place = crop_to_texels(colours, covered, window)
         place = place.moved(dx, dy)
         inked = [part for part in parts if _meets(part, window, BLEED_MM)]
         bled = [part.grown(*[BLEED_MM] * 4).moved(dx, dy) for part in inked]
@@ -69,10 +78,14 @@ class ArtworkPainter:
         return [_within(box, window.moved(dx, dy)) for box in bled]
 
 
-def _crop(
+def crop_to_texels(
     colours: npt.NDArray[np.uint8], covered: Box, window: Box
 ) -> tuple[npt.NDArray[np.uint8], Box]:
-    """The texels that meet ``window``, each repeated so that smoothing viewers keep it square."""
+    """The texels that meet ``window``, each repeated so that smoothing viewers keep it square.
+
+    Returns:
+        [h, w, 3] colours, empty if none meets the window, and where they lie.
+    """
     rows, cols = colours.shape[:2]
     texel_w, texel_h = covered.width / cols, covered.height / rows
     col0 = max(0, math.floor((window.left - covered.left) / texel_w))
@@ -108,7 +121,7 @@ def _within(box: Box, window: Box) -> Box:
 def draw_sheet(
     pen: Pen,
     sheet: Sheet,
-    painter: ArtworkPainter,
+    painter: Painter,
     pieces: list[Piece],
     face: FaceMap,
     page_text: str,

@@ -45,24 +45,27 @@ def _draw(generator: np.random.Generator, size_px: int) -> npt.NDArray[np.float6
     return image
 
 
-def background_pool(seed: int, size_px: int, folder: Path | None = None) -> Tensor:
+def background_pool(
+    seed: int, size_px: int, folder: Path | None = None, count: int = POOL
+) -> Tensor:
     """Backgrounds for the optimiser.
 
     Args:
         seed: Run seed.
         size_px: Side of each.
         folder: Photographs to cut from; None draws them.
+        count: How many.
 
     Returns:
-        [POOL,3,s,s] float32 in [0,1].
+        [count,3,s,s] float32 in [0,1].
 
     Raises:
         UserError: If the folder is missing or has too few photographs.
     """
-    pool = np.empty((POOL, size_px, size_px, 3), np.float32)
+    pool = np.empty((count, size_px, size_px, 3), np.float32)
     paths = split_photos(folder, "optimise") if folder else []
-    photos = [_shrink(path) for path in paths[:POOL]]
-    for index in range(POOL):
+    photos = [_shrink(path) for path in paths[:count]]
+    for index in range(count):
         generator = generator_for(seed, "optimiser background", index)
         if photos:
             pool[index] = _cut(photos[index % len(photos)], generator, size_px)

@@ -1,6 +1,6 @@
 """Windows around objects, cut from photographs at the pixel scale that a detector judges at."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -43,18 +43,18 @@ class Crops:
 
 
 def targets_of(
-    photos: Sequence[AnnotatedPhoto], input_px: int, least_height: float
+    photos: Sequence[AnnotatedPhoto], scale_of: Callable[[int, int], float], least_height: float
 ) -> list[list[Target]]:
     """The objects of photographs, by the window of ``SHAPES`` that they need.
 
     Args:
         photos: Photographs with boxes.
-        input_px: Longer side that the detector scales photographs to.
+        scale_of: Pixels of the detector's input per pixel of a photograph of that height and width.
         least_height: Lower objects, as a share of the photograph's height, are left out.
     """
     groups: list[list[Target]] = [[] for _ in SHAPES]
     for photo in photos:
-        scale = input_px / max(photo.width, photo.height)
+        scale = scale_of(photo.height, photo.width)
         for box in photo.boxes:
             if box[3] - box[1] < least_height * photo.height:
                 continue

@@ -1,5 +1,6 @@
 """The optimiser's renderer: differentiable, on Kornia; pure given the sampled views."""
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from kornia.enhance import jpeg_codec_differentiable
@@ -13,6 +14,8 @@ from physadv.imaging.views import Views
 def warp_texture(texture: Tensor, views: Views) -> Tensor:
     """Show each view's print in perspective.
 
+    Each view samples the texture halved as often as the carrier is smaller in it.
+
     Args:
         texture: [G,4,T,T] premultiplied RGBA, pre-filtered to about the views' size.
         views: B views; the first B/G show print 0, and so on.
@@ -20,16 +23,35 @@ def warp_texture(texture: Tensor, views: Views) -> Tensor:
     Returns:
         [B,4,s,s] premultiplied RGBA, transparent outside the texture.
     """
-    count, prints = len(views), len(texture)
-    sources = texture.repeat_interleave(count // prints, dim=0)
-    return homography_warp(
-        sources,
-        views.to_texture,
-        (views.size_px, views.size_px),
-        mode="bilinear",
-        padding_mode="zeros",
-        align_corners=False,
-    )
+    levels = _halvings(texture.shape[-1], views)
+    prints = np.arange(len(views)) // (len(views) // len(texture))
+    parts = []
+    for level in np.unique(levels):
+        filtered = F.avg_pool2d(texture, 2**level) if level else texture
+        chosen = torch.from_numpy(np.flatnonzero(levels == level)).to(texture.device)
+        sources = filtered[torch.from_numpy(prints[levels == level]).to(texture.device)]
+        warped = homography_warp(
+            sources,
+            views.to_texture[chosen],
+            (views.size_px, views.size_px),
+            mode="bilinear",
+            padding_mode="zeros",
+            align_corners=False,
+        )
+        parts.append((chosen, warped))
+    if len(parts) == 1:
+        return parts[0][1]
+    shown = texture.new_empty((len(views), 4, views.size_px, views.size_px))
+    for chosen, warped in parts:
+        shown = shown.index_copy(0, chosen, warped)
+    return shown
+
+
+def _halvings(texels: int, views: Views) -> np.ndarray:
+    """[B] times that a texture can be halved and still has a texel for each pixel it covers."""
+    size = np.sqrt(np.prod(views.boxes[:, 2:] - views.boxes[:, :2], axis=1))
+    whole = (texels & -texels).bit_length() - 1  # halvings that leave no odd texel over
+    return np.floor(np.log2(texels / size)).clip(0, whole).astype(np.int64)
 
 
 def render_views(texture: Tensor, views: Views, backgrounds: Tensor) -> Tensor:

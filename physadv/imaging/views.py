@@ -13,18 +13,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from physadv.imaging.framing import Framing, as_crops
 from physadv.imaging.light import colour_transforms, light_fields
 from physadv.imaging.optics import blur_kernels
-from physadv.scene.faces import face_outline_mm
-from physadv.scene.pose import (
-    Camera,
-    Pose,
-    bounding_box,
-    crop_to_square,
-    plane_to_image,
-    project,
-    texture_to_plane,
-)
+from physadv.scene.pose import Pose
 from physadv.scene.schema import Imaging, Scene
 from physadv.seeding import generator_for
 
@@ -46,7 +38,8 @@ class Views:
     [B,1,h,w] multiplies the coded values. ``colour`` [B,3,3] and ``colour_bias`` [B,3,1,1] follow.
     ``blurred`` [M] indexes the views that ``kernels`` [M,K,K] blur; ``compressed`` [J] those that
     are JPEG coded at ``quality`` [J]. ``noise`` [B,3,s,s] is added. ``backgrounds`` [B] indexes a
-    pool, shifted by ``background_shift``. ``distance_m`` and ``yaw_deg`` are for reports.
+    pool, shifted by ``background_shift``. ``boxes`` [B,4] are the carriers' tight boxes xyxy in
+    the views' pixels. ``distance_m`` and ``yaw_deg`` are for reports.
     """
 
     size_px: int
@@ -63,79 +56,12 @@ class Views:
     quality: Tensor
     backgrounds: Tensor
     background_shift: tuple[int, int]
+    boxes: Array
     distance_m: Array
     yaw_deg: Array
 
     def __len__(self) -> int:
         return len(self.to_texture)
-
-
-@dataclass(frozen=True)
-class CropGeometry:
-    """Where one crop looks: the view-to-texture map and the crop's size on the sensor."""
-
-    to_texture: Array
-    width_px: float
-    height_px: float
-
-
-def crop_geometry(
-    scene: Scene, pose: Pose, size_px: int, *, shift: Array | None = None, scale: float = 1.0
-) -> CropGeometry:
-    """Geometry of the crop around the carrier's tight box, optionally jittered.
-
-    Args:
-        scene: Gives camera and carrier.
-        pose: The camera's pose.
-        size_px: Side of the square that the crop is resampled to, without keeping aspect.
-        shift: [2] displacement of the box's centre as a share of its width and height.
-        scale: Factor on the box's width and height.
-    """
-    camera = Camera(scene.camera.focal_px, scene.camera.width_px, scene.camera.height_px)
-    to_image = plane_to_image(pose, camera)
-    x1, y1, x2, y2 = bounding_box(project(to_image, face_outline_mm(scene)))
-    width, height = x2 - x1, y2 - y1
-    shift = np.zeros(2) if shift is None else shift
-    centre_x, centre_y = (x1 + x2) / 2 + shift[0] * width, (y1 + y2) / 2 + shift[1] * height
-    width, height = width * scale, height * scale
-    box = [
-        centre_x - width / 2,
-        centre_y - height / 2,
-        centre_x + width / 2,
-        centre_y + height / 2,
-    ]
-    side = scene.carrier.width_mm
-    # A texture of 2x2 units centred on 0 is exactly the normalised texture frame.
-    normalised = texture_to_plane(side, side, 2, 2) @ np.array([[1, 0, 1], [0, 1, 1], [0, 0, 1.0]])
-    view = np.array([[2 / size_px, 0, -1], [0, 2 / size_px, -1], [0, 0, 1]]) @ crop_to_square(
-        box, size_px
-    )
-    return CropGeometry(np.linalg.inv(view @ to_image @ normalised), width, height)
-
-
-def _sample_geometry(
-    scene: Scene, size_px: int, count: int, generator: np.random.Generator
-) -> tuple[list[CropGeometry], Array, Array]:
-    views = scene.views
-    distance = views.distance_m.sample(generator, count)
-    yaw = views.yaw_deg.sample(generator, count)
-    pitch = views.pitch_deg.sample(generator, count)
-    roll = views.roll_deg.sample(generator, count)
-    exact = generator.random(count) < views.exact_crop_share
-    reach = np.where(exact, 0.0, views.crop_jitter)
-    shift = generator.uniform(-1, 1, (count, 2)) * reach[:, None]
-    scale = 1 + generator.uniform(-1, 1, count) * reach
-    crops = [
-        crop_geometry(
-            scene,
-            Pose(float(distance[i]), float(yaw[i]), float(pitch[i]), float(roll[i])),
-            size_px,
-            shift=shift[i],
-            scale=float(scale[i]),
-        )
-        for i in range(count)
-    ]
-    return crops, distance, yaw
 
 
 @lru_cache(maxsize=2)
@@ -156,6 +82,7 @@ def sample_views(
     pool: int,
     device: torch.device | str = "cpu",
     imaging: Imaging | None = None,
+    framing: Framing = as_crops,
 ) -> Views:
     """Draw ``count`` views of a scene's carrier.
 
@@ -168,6 +95,7 @@ def sample_views(
         pool: Number of backgrounds to choose from.
         device: Where the tensors live; the draws do not depend on it.
         imaging: Imaging ranges; the scene's own by default.
+        framing: What each view shows: the carrier's crop, or a window around it.
 
     Returns:
         The views.
@@ -177,9 +105,16 @@ def sample_views(
     """
     generator = generator_for(seed, "views", *keys)
     ranges = imaging or scene.imaging
-    crops, distance, yaw = _sample_geometry(scene, size_px, count, generator)
-    # Render pixels per sensor pixel along x and y: lengths given on the sensor scale by these.
-    zoom = np.array([[size_px / crop.width_px, size_px / crop.height_px] for crop in crops])
+    spreads = (scene.views.distance_m, scene.views.yaw_deg, scene.views.pitch_deg)
+    distance, yaw, pitch = (spread.sample(generator, count) for spread in spreads)
+    roll = scene.views.roll_deg.sample(generator, count)
+    poses = [
+        Pose(float(distance[i]), float(yaw[i]), float(pitch[i]), float(roll[i]))
+        for i in range(count)
+    ]
+    frames = framing(scene, poses, size_px, generator)
+    # Lengths given on the sensor scale by these.
+    zoom = np.array([frame.zoom for frame in frames])
     prints = PRINTS_PER_BATCH if count % PRINTS_PER_BATCH == 0 else 1
     gain = 1 + generator.normal(0, ranges.printer_sd, (prints, 3))
     offset = generator.normal(0, ranges.printer_sd, (prints, 3))
@@ -206,7 +141,7 @@ def sample_views(
 
     return Views(
         size_px=size_px,
-        to_texture=tensor([crop.to_texture for crop in crops]),
+        to_texture=tensor([frame.to_texture for frame in frames]),
         print_gain=tensor(gain),
         print_offset=tensor(offset),
         light=tensor(light),
@@ -219,6 +154,7 @@ def sample_views(
         quality=tensor(quality),
         backgrounds=torch.as_tensor(generator.integers(0, pool, count)).to(device),
         background_shift=(int(shift[0]), int(shift[1])),
+        boxes=np.array([frame.box for frame in frames]),
         distance_m=distance,
         yaw_deg=yaw,
     )

@@ -1,5 +1,6 @@
 """One estimate of the expectation over transformations: render views, ask the victims, sum up."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,36 +15,49 @@ from physadv.artwork.printability import (
     total_variation,
 )
 from physadv.imaging.render import render_views
-from physadv.imaging.texture import composite
+from physadv.imaging.texture import Sheet, composite
 from physadv.imaging.views import Views, sample_views
-from physadv.objective.classification import targeted_margin
 from physadv.objective.terms import Terms
-from physadv.optimize.problem import Problem, Settings
+from physadv.optimize.problem import Audience, Problem, Settings
 from physadv.optimize.task import Estimate
 
 
-def render_artwork(problem: Problem, colours: Tensor, views: Views) -> Tensor:
-    """[B,3,s,s] what the victims see of ``colours`` [3,C,C] under ``views``."""
-    texture = composite(problem.sheet, colours, views.print_gain, views.print_offset, views.size_px)
-    return render_views(texture, views, problem.backgrounds)
+def render_artwork(audience: Audience, sheet: Sheet, colours: Tensor, views: Views) -> Tensor:
+    """[B,3,s,s] what an audience sees of ``colours`` [3,C,C] on ``sheet`` under ``views``."""
+    texture = composite(sheet, colours, views.print_gain, views.print_offset, views.size_px)
+    return render_views(texture, views, audience.backgrounds)
 
 
-def estimate(problem: Problem, colours: Tensor, views: Views, settings: Settings) -> Estimate:
+def estimate(
+    problem: Problem, colours: Tensor, draws: Sequence[Views], settings: Settings
+) -> Estimate:
     """Loss terms of ``colours`` [3,C,C] over a batch of views, differentiable in ``colours``.
+
+    Args:
+        problem: What is optimised against whom.
+        colours: [3,C,C] in [0,1].
+        draws: The views of each audience.
+        settings: Gives the classifiers' margin.
+
+    Returns:
+        The terms; success is that of the audience that is fooled least.
 
     References:
         Athalye et al. 2018, eq. 1; Eykholt et al. 2018 (RP2), eq. 3.
     """
-    images = render_artwork(problem, colours, views)
     values: dict[str, Tensor] = {}
     weights: dict[str, float] = {}
-    fooled = torch.ones(len(views), dtype=torch.bool, device=colours.device)
-    for opponent in problem.opponents:
-        logits = opponent.victim.logits(images)
-        loss = targeted_margin(logits, opponent.target_index, settings.kappa).mean()
-        values[opponent.victim.name] = loss
-        weights[opponent.victim.name] = 1 / len(problem.opponents)
-        fooled &= logits.detach().argmax(dim=1) == opponent.target_index
+    successes = []
+    for audience, sheet, views in zip(problem.audiences, problem.sheets, draws, strict=True):
+        images = render_artwork(audience, sheet, colours, views)
+        boxes = torch.from_numpy(views.boxes).to(images)
+        fooled = torch.ones(len(views), dtype=torch.bool, device=colours.device)
+        for opponent in audience.opponents:
+            losses, success = opponent.judge(images, boxes, settings.kappa)
+            values[opponent.name] = losses.mean()
+            weights[opponent.name] = 1 / len(problem.opponents)
+            fooled &= success
+        successes.append(fooled.float().mean())
     stuck = problem.colour_mask
     if problem.weights.nps:
         palette = PRINTABLE_30.to(colours)
@@ -57,7 +71,7 @@ def estimate(problem: Problem, colours: Tensor, views: Views, settings: Settings
     delta = (colours if weighted else colours.detach()) - problem.face_colours
     values["perceptibility"] = perceptibility(delta, stuck, problem.weights.perceptibility_norm)
     weights["perceptibility"] = problem.weights.perceptibility
-    return Estimate(Terms(values, weights), float(fooled.float().mean()))
+    return Estimate(Terms(values, weights), float(torch.stack(successes).min()))
 
 
 @dataclass(frozen=True)
@@ -84,26 +98,27 @@ class ViewsTask:
 
     def estimate(self, colours: Tensor, stage: str, step: int) -> Estimate:
         """Terms of one batch of views."""
-        views = self._views(self.settings.views, stage, step)
-        return estimate(self.problem, colours, views, self.settings)
+        draws = [self._views(a, a.count, stage, step) for a in self.problem.audiences]
+        return estimate(self.problem, colours, draws, self.settings)
 
     def held_out(self, colours: Tensor) -> tuple[float, float]:
-        """Success and summed margin loss on the fixed views; no training step draws them."""
+        """Success and summed loss on the fixed views; no training step draws them."""
         result = estimate(self.problem, colours, self._held_out_views, self.settings)
-        margin = sum(float(result.terms.values[o.victim.name]) for o in self.problem.opponents)
-        return result.success, margin
+        loss = sum(float(result.terms.values[o.name]) for o in self.problem.opponents)
+        return result.success, loss
 
     @cached_property
-    def _held_out_views(self) -> Views:
-        return self._views(self.settings.held_out_views, "held out")
+    def _held_out_views(self) -> list[Views]:
+        return [self._views(a, a.held_out_count, "held out") for a in self.problem.audiences]
 
-    def _views(self, count: int, *keys: str | int) -> Views:
+    def _views(self, audience: Audience, count: int, *keys: str | int) -> Views:
         return sample_views(
             self.problem.scene,
             count,
-            self.settings.size_px,
+            audience.size_px,
             seed=self.settings.seed,
-            keys=keys,
-            pool=len(self.problem.backgrounds),
-            device=self.device,
+            keys=(*keys, *audience.keys),
+            pool=len(audience.backgrounds),
+            device=self.problem.device,
+            framing=audience.framing,
         )

@@ -16,29 +16,43 @@ from physadv.artwork.masks import area_share, load_mask
 from physadv.artwork.palette import palette_record
 from physadv.artwork.parameterization import FreeRgb, parameterization_of
 from physadv.artwork.rectangles import fit_rectangles, rectangles_mask
-from physadv.checks import UserError, check_range
+from physadv.checks import UserError, check_name, check_range
 from physadv.imaging.backgrounds import background_pool
+from physadv.imaging.framing import as_crops, as_windows
 from physadv.optimize.checkpoint import load_checkpoint
 from physadv.optimize.eot import ViewsTask
 from physadv.optimize.loop import Result, optimise
-from physadv.optimize.problem import Opponent, Problem, Settings, Weights
+from physadv.optimize.opponents import (
+    ClassifierOpponent,
+    DetectorOpponent,
+    artwork_target,
+    opponents_of,
+)
+from physadv.optimize.problem import Audience, Problem, Settings, Weights
 from physadv.optimize.run import new_manifest, open_run, record_results
 from physadv.optimize.task import Progress
 from physadv.scene.faces import face_reference, scene_face
 from physadv.scene.schema import Scene
+from physadv.types import GOALS, Goal
+from physadv.victim.detector import DetectorVictim
 from physadv.victim.protocol import ClassifierVictim
 
 FIND, FIT = "find", "fit"
 _FIND_SHARE = 0.3  # of the steps
 _FIND_WEIGHTS = Weights(nps=0.0, tv=0.0, perceptibility=20.0, perceptibility_norm=1)
 _MIN_STICKER_TEXELS = 16
+_WINDOW_POOL = 64
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to make: everything besides scene and victims that determines the artwork."""
+    """What to make: everything besides scene and victims that determines the artwork.
+
+    Classifiers are to read ``target``; ``goal`` is what detectors are made to do.
+    """
 
     target: str
+    goal: Goal = "hide"
     layout: str = "stickers"
     palette: str = "rgb"
     max_area: float = 0.20
@@ -52,36 +66,9 @@ class Recipe:
         return asdict(self)
 
 
-def opponents_of(
-    scene: Scene, victims: Sequence[ClassifierVictim], target: str
-) -> tuple[Opponent, ...]:
-    """Resolve true and target class for every victim.
-
-    Raises:
-        UserError: If a victim knows none of the carrier's true classes, or the target is the
-            true class.
-        UsageError: If a victim does not know the target; its classes are listed.
-    """
-    names = [victim.name for victim in victims]
-    if len(set(names)) < len(names):
-        raise UserError(f"victims {', '.join(names)}", "one is given twice", "Give each once.")
-    found = []
-    for victim in victims:
-        true_index = victim.first_known(scene.carrier.true_class)
-        target_index = victim.class_index(target)
-        if true_index == target_index:
-            raise UserError(
-                f"target {target!r}",
-                f"that is what {victim.name} reads the clean sign as",
-                "Choose another target.",
-            )
-        found.append(Opponent(victim, true_index, target_index))
-    return tuple(found)
-
-
 def generate(
     scene: Scene,
-    victims: Sequence[ClassifierVictim],
+    victims: Sequence[ClassifierVictim | DetectorVictim],
     recipe: Recipe,
     out: Path | str,
     *,
@@ -94,7 +81,7 @@ def generate(
 
     Args:
         scene: What is attacked and how it is seen.
-        victims: One or more classifiers; the artwork must fool them all.
+        victims: Classifiers, detectors or both; the artwork must fool them all.
         recipe: Target, layout, colours and settings.
         out: Run folder; made if missing, must be empty unless ``resume``.
         resume: Continue the run in ``out`` from its last checkpoint, with the same recipe.
@@ -117,24 +104,22 @@ def generate(
     check_range("max_area", recipe.max_area, 0.0, 1.0, low_open=True)
     check_range("steps", recipe.settings.steps, 1, 1_000_000)
     victims = [victim.to(device) for victim in victims]
-    opponents = opponents_of(scene, victims, recipe.target)
+    check_name("goal", recipe.goal, GOALS)
+    opponents = opponents_of(scene, victims, recipe.target, recipe.goal)
+    target = artwork_target(recipe.target, recipe.goal, bool(opponents[0]))
     parameterization = parameterization_of(recipe.palette, scene.colour_texels)
     face = scene_face(scene, scene.mask_texels)
     on_face = face[..., 3] > 127
     # All that can be wrong with the request is found before the run folder is touched.
     mask = None if recipe.layout == "stickers" else load_mask(recipe.layout, on_face)
-    backgrounds = background_pool(
-        recipe.settings.seed,
-        recipe.settings.size_px,
-        Path(recipe.backgrounds) if recipe.backgrounds else None,
-    )
+    audiences = _audiences(scene, *opponents, recipe, device)
     described = scene.model_dump(mode="json", exclude={"folder"})
     described["carrier"]["face"] = face_reference(scene)
     manifest = new_manifest(
         command,
         described,
         victims,
-        target=recipe.target,
+        target=target,
         layout=recipe.layout,
         seed=recipe.settings.seed,
         options=recipe.options(),
@@ -150,11 +135,10 @@ def generate(
     started = time.monotonic()
     problem = Problem(
         scene,
-        opponents,
+        audiences,
         torch.from_numpy(face.copy()).permute(2, 0, 1).float().div(255).to(device),
         _mask_tensor(on_face).to(device),
         parameterization,
-        backgrounds.to(device),
         recipe.weights,
         device,
     )
@@ -168,10 +152,44 @@ def generate(
         folder=folder,
         progress=progress,
     )
-    artwork = _artwork(problem, recipe, result, mask, area_share(mask, on_face))
+    artwork = _artwork(problem, recipe, target, result, mask, area_share(mask, on_face))
     save_artwork(artwork, folder)
     record_results(folder, artwork, time.monotonic() - started)
     return artwork
+
+
+def _audiences(
+    scene: Scene,
+    classifiers: Sequence[ClassifierOpponent],
+    detectors: Sequence[DetectorOpponent],
+    recipe: Recipe,
+    device: torch.device,
+) -> tuple[Audience, ...]:
+    """Classifiers see crops; detectors of each scale see windows at it."""
+    settings = recipe.settings
+    folder = Path(recipe.backgrounds) if recipe.backgrounds else None
+    found = []
+    if classifiers:
+        pool = background_pool(settings.seed, settings.size_px, folder).to(device)
+        found.append(
+            Audience(tuple(classifiers), as_crops, settings.views, settings.held_out_views, pool)
+        )
+    by_scale: dict[float, list[DetectorOpponent]] = {}
+    for opponent in detectors:
+        if not opponent.victim.takes(settings.window_px, settings.window_px):
+            raise UserError(
+                f"windows of {settings.window_px} px for {opponent.name}",
+                f"it takes {opponent.victim.fitting.sides}",
+                "Choose another window_px.",
+            )
+        scale = opponent.victim.window_scale(scene.camera.height_px, scene.camera.width_px)
+        by_scale.setdefault(scale, []).append(opponent)
+    for scale, alike in sorted(by_scale.items()):
+        pool = background_pool(settings.seed, settings.window_px, folder, _WINDOW_POOL).to(device)
+        counts = settings.windows, settings.held_out_windows
+        keys = (f"scale {scale:.4f}",)
+        found.append(Audience(tuple(alike), as_windows(scale), *counts, pool, keys))
+    return tuple(found)
 
 
 def _mask_tensor(mask: np.ndarray) -> Tensor:
@@ -219,7 +237,7 @@ def _find_stickers(
 
 
 def _artwork(
-    problem: Problem, recipe: Recipe, result: Result, mask: np.ndarray, share: float
+    problem: Problem, recipe: Recipe, target: str, result: Result, mask: np.ndarray, share: float
 ) -> Artwork:
     factor = problem.scene.mask_texels // problem.scene.colour_texels
     colours = (result.colours.detach().cpu().numpy() * 255).round().clip(0, 255).astype(np.uint8)
@@ -232,9 +250,10 @@ def _artwork(
         width,
         width,
         face_reference(problem.scene),
-        recipe.target,
-        tuple(opponent.victim.name for opponent in problem.opponents),
+        target,
+        tuple(opponent.name for opponent in problem.opponents),
         {
+            "goal": recipe.goal,
             "layout": recipe.layout,
             "palette": palette_record(recipe.palette),
             "area_share": round(share, 4),

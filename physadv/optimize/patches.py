@@ -1,7 +1,7 @@
 """One run against detectors, start to finish: photographs in, a run folder with a patch out."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,15 @@ from physadv.artwork.files import JSON_NAME, Artwork, load_artwork, save_artwork
 from physadv.artwork.palette import palette_record
 from physadv.artwork.parameterization import parameterization_of
 from physadv.checks import UserError, check_range
-from physadv.data.coco import AnnotatedPhotos, split_scenes
+from physadv.data.coco import AnnotatedPhoto, AnnotatedPhotos, split_scenes
 from physadv.imaging.crops import SHAPES, targets_of
 from physadv.optimize.loop import Result, optimise
 from physadv.optimize.objects import HideSettings, HideTask
 from physadv.optimize.run import new_manifest, open_run, record_results
 from physadv.optimize.task import Progress
 from physadv.scene.objects import ObjectScene
+from physadv.types import NOTHING
 from physadv.victim.detector import DetectorVictim
-
-TARGET = "nothing"
-"""What a hidden object is read as."""
 
 _HELD_OUT_SHARE = 0.15
 
@@ -88,26 +86,13 @@ def make_patch(
     names = [victim.name for victim in victims]
     if len(set(names)) < len(names):
         raise UserError(f"victims {', '.join(names)}", "one is given twice", "Give each once.")
-    input_px = {victim.input_px for victim in victims}
-    if len(input_px) > 1:
-        raise UserError(
-            f"victims {', '.join(names)}",
-            f"they scale photographs to different sizes: {sorted(input_px)}",
-            "Attack detectors of one input size together.",
-        )
     indices = tuple(victim.first_known(scene.true_class) for victim in victims)
-    for victim in victims:
-        if any(side % victim.stride for shape in SHAPES for side in shape):
-            raise UserError(
-                f"victim {victim.name}",
-                f"its stride of {victim.stride} px does not divide the windows {SHAPES}",
-                "Give a detector with a stride of 32 px or less.",
-            )
     used = [photo for part in data for photo in split_scenes(part.photos, recipe.share)[0]]
     used = list({photo.sha256: photo for photo in used}.values())
+    scale_of = _window_scale(victims, used)
     training, held_out = split_scenes(used, 1 - _HELD_OUT_SHARE)
-    groups = targets_of(training, input_px.pop(), scene.least_height)
-    held_out_groups = targets_of(held_out, victims[0].input_px, scene.least_height)
+    groups = targets_of(training, scale_of, scene.least_height)
+    held_out_groups = targets_of(held_out, scale_of, scene.least_height)
     for what, found in (("optimise on", groups), ("choose the best patch by", held_out_groups)):
         if not any(found):
             raise UserError(
@@ -119,7 +104,7 @@ def make_patch(
         command,
         scene.model_dump(mode="json", exclude={"folder"}),
         victims,
-        target=TARGET,
+        target=NOTHING,
         layout="patch",
         seed=recipe.settings.seed,
         options=recipe.options() | {"photographs": sorted(photo.sha256 for photo in used)},
@@ -154,6 +139,27 @@ def make_patch(
     return artwork
 
 
+def _window_scale(
+    victims: Sequence[DetectorVictim], photos: Sequence[AnnotatedPhoto]
+) -> Callable[[int, int], float]:
+    """The scale, by a photograph's height and width, at which all victims judge its windows."""
+    for victim in victims:
+        scales = [victim.window_scale(photo.height, photo.width) for photo in photos]
+        if scales != [victims[0].window_scale(photo.height, photo.width) for photo in photos]:
+            raise UserError(
+                f"victims {victims[0].name}, {victim.name}",
+                "they scale photographs to different sizes",
+                "Attack detectors of one input size together.",
+            )
+        if not all(victim.takes(*shape) for shape in SHAPES):
+            raise UserError(
+                f"victim {victim.name}",
+                f"it takes images with {victim.fitting.sides}, and windows are of {SHAPES} px",
+                "Give a detector with a stride of 32 px or less.",
+            )
+    return victims[0].window_scale
+
+
 def _artwork(
     scene: ObjectScene, names: Sequence[str], recipe: PatchRecipe, result: Result
 ) -> Artwork:
@@ -165,7 +171,7 @@ def _artwork(
         scene.patch.width_mm,
         scene.patch.width_mm,
         f"patch:{scene.name}",
-        TARGET,
+        NOTHING,
         tuple(names),
         {
             "layout": "patch",

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from physadv.artwork.parameterization import Parameterization
+from physadv.imaging.framing import Framing
 from physadv.imaging.texture import Sheet, prepare
+from physadv.optimize.opponents import Opponent
 from physadv.scene.schema import Scene
-from physadv.victim.protocol import ClassifierVictim
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,11 @@ class Weights:
 class Settings:
     """How long and how hard to optimise.
 
-    ``steps`` of Adam with ``views`` renderings of ``size_px`` each; the learning rate falls from
-    ``learning_rate`` to ``final_learning_rate`` as a cosine. Every ``held_out_every`` steps the
-    artwork as it would be printed is tried on ``held_out_views`` fixed views; the best is kept.
+    ``steps`` of Adam with ``views`` renderings of ``size_px`` each for classifiers, and
+    ``windows`` of ``window_px`` for detectors; the learning rate falls from ``learning_rate`` to
+    ``final_learning_rate`` as a cosine. Every ``held_out_every`` steps the artwork as it would be
+    printed is tried on ``held_out_views`` fixed views (windows: ``held_out_windows``); the best is
+    kept.
     """
 
     steps: int = 400
@@ -41,38 +44,57 @@ class Settings:
     checkpoint_every: int = 10
     held_out_every: int = 50
     held_out_views: int = 256
+    windows: int = 8
+    window_px: int = 320
+    held_out_windows: int = 64
 
 
 @dataclass(frozen=True)
-class Opponent:
-    """A victim with the classes that matter, as indices into its outputs."""
+class Audience:
+    """Victims that are shown the same views: ``count`` at a time, ``held_out_count`` to select by.
 
-    victim: ClassifierVictim
-    true_index: int
-    target_index: int
+    ``backgrounds`` [P,3,s,s] gives the views' size; ``keys`` are added to those of their draws, so
+    that two audiences see different ones.
+    """
+
+    opponents: tuple[Opponent, ...]
+    framing: Framing
+    count: int
+    held_out_count: int
+    backgrounds: Tensor
+    keys: tuple[str, ...] = ()
+
+    @property
+    def size_px(self) -> int:
+        """Side of the square views."""
+        return self.backgrounds.shape[-1]
 
 
 @dataclass(frozen=True)
 class Problem:
     """Everything that stays fixed while one stage is optimised.
 
-    ``face`` [4,T,T] RGBA in [0,1]; ``mask`` [1,T,T] in {0,1}; ``backgrounds`` [P,3,s,s].
+    ``face`` [4,T,T] RGBA in [0,1]; ``mask`` [1,T,T] in {0,1}.
     """
 
     scene: Scene
-    opponents: tuple[Opponent, ...]
+    audiences: tuple[Audience, ...]
     face: Tensor
     mask: Tensor
     parameterization: Parameterization
-    backgrounds: Tensor
     weights: Weights
     device: torch.device
 
+    @property
+    def opponents(self) -> tuple[Opponent, ...]:
+        """Those of all audiences."""
+        return tuple(o for audience in self.audiences for o in audience.opponents)
+
     @cached_property
-    def sheet(self) -> Sheet:
-        """Face and mask, filtered for views as large as the backgrounds."""
-        size_px = self.backgrounds.shape[-1]
-        return prepare(self.face, self.mask, size_px, self.scene.colour_texels)
+    def sheets(self) -> tuple[Sheet, ...]:
+        """Face and mask, filtered for the views of each audience."""
+        texels = self.scene.colour_texels
+        return tuple(prepare(self.face, self.mask, a.size_px, texels) for a in self.audiences)
 
     @cached_property
     def face_colours(self) -> Tensor:

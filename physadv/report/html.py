@@ -82,7 +82,7 @@ def write_report(run: Path, *, face: npt.NDArray[np.uint8] | None = None) -> Pat
         manifest = read_json(run / "run.json") if (run / "run.json").exists() else {}
         name = TEMPLATE
         context = objects_context(run, artwork, manifest, read_history(run / "history.jsonl"))
-    page = _environment().get_template(name).render(context or _context(run, artwork, face))
+    page = environment().get_template(name).render(context or _context(run, artwork, face))
     with atomic_path(run / REPORT_NAME) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return run / REPORT_NAME
@@ -229,7 +229,8 @@ def _markup(svg: str | None) -> Markup | None:
     return None if svg is None else Markup(svg)
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Where the pages' templates are; everything that they print is escaped."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,

@@ -8,20 +8,15 @@ from typing import Any
 from markupsafe import Markup
 
 from physadv.artwork.files import Artwork
-from physadv.data.files import read_json
-from physadv.evaluate.trials import TRIALS_NAME, load_trials
 from physadv.report import text
+from physadv.report.contacts import galleries
+from physadv.report.curves import recall_plot
 from physadv.report.figures import history_plot
-from physadv.report.pictures import Picture, artwork_picture, picture_from
-from physadv.report.recall import CONFIDENCES, summarise_recall
+from physadv.report.pictures import artwork_picture
+from physadv.report.recall import CONFIDENCES, MAX_F1, recall_of
 from physadv.report.summary import ARTWORK
-from physadv.types import TREATMENTS, Treatment
 
 TEMPLATE = "objects.html.j2"
-_SHOWN = 4
-_WIDTH_PX = 420
-
-Looks = list[tuple[Treatment, Picture]]
 
 
 def objects_context(
@@ -35,8 +30,7 @@ def objects_context(
     Raises:
         UserError: If a file in the folder cannot be read.
     """
-    path = run / TRIALS_NAME
-    summaries = summarise_recall(load_trials(path)) if path.exists() else []
+    summaries = recall_of(run)
     scene = manifest.get("scene") or {}
     names = scene.get("true_class") or ["objects"]
     drawn = history_plot(history, "Loss and success over the optimiser's steps", "not found")
@@ -48,11 +42,11 @@ def objects_context(
         "manifest": manifest,
         "hidden": str(names[0]),
         "summaries": summaries,
-        "confidences": CONFIDENCES,
+        "curves": [Markup(recall_plot(s, (*CONFIDENCES, *s.best))) for s in summaries],
         "artwork_picture": artwork_picture(artwork),
         "has_pdf": (run / "print.pdf").exists(),
         "history": None if drawn is None else Markup(drawn),
-        "galleries": _galleries(run / "gallery"),
+        "galleries": galleries(run / "gallery"),
         "attacked": _attacked_rows(artwork, manifest),
         "manifest_rows": _manifest_rows(manifest),
         "commands": {
@@ -63,6 +57,7 @@ def objects_context(
         },
         "text": text,
         "ARTWORK": ARTWORK,
+        "MAX_F1": MAX_F1,
     }
 
 
@@ -96,25 +91,3 @@ def _manifest_rows(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
     if skipped:
         rows.append(("Skipped", f"{len(skipped)}: " + "; ".join(skipped[:5])))
     return rows
-
-
-def _galleries(folder: Path) -> list[tuple[str, list[tuple[str, Looks]]]]:
-    """Title and photographs, each with its pictures by treatment, of every set judged."""
-    found = []
-    for listing in sorted(folder.glob("*/gallery.json")):
-        photographs: dict[str, dict[str, str]] = {}
-        for entry in read_json(listing):
-            photographs.setdefault(entry["photo"], {}).setdefault(entry["treatment"], entry["file"])
-        shown = [
-            (
-                name,
-                [
-                    (t, picture_from(listing.parent / Path(looks[t]).name, _WIDTH_PX))
-                    for t in TREATMENTS
-                    if t in looks
-                ],
-            )
-            for name, looks in list(photographs.items())[:_SHOWN]
-        ]
-        found.append((listing.parent.name, shown))
-    return found

@@ -183,7 +183,7 @@ def photo_gallery(folder: Path, shown: int) -> tuple[Photo, ...]:
                 continue
             picture = None
             if index < shown and treatment in GALLERY_TREATMENTS:
-                picture = picture_from(_inside(folder, seen[0]["file"]), 300)
+                picture = picture_from(inside(folder, seen[0]["file"]), 300)
             read = tuple((e["victim"], str(e["predicted"]), float(e["score"])) for e in seen)
             looks[treatment] = (picture, read)
         photos.append(Photo(name, looks))
@@ -206,7 +206,7 @@ def _view(
     if not here:
         return None
     frame, crop = (
-        picture_from(_inside(folder, here[kind]["file"]), width) if kind in here else None
+        picture_from(inside(folder, here[kind]["file"]), width) if kind in here else None
         for kind, width in (("frame", 400), ("crop", 128))
     )
     read = here.get("crop") or next(iter(here.values()))
@@ -228,7 +228,12 @@ def _entries(folder: Path, name: str, keys: Sequence[str]) -> list[Mapping[str, 
     return entries
 
 
-def _inside(folder: Path, name: str) -> Path:
+def inside(folder: Path, name: str) -> Path:
+    """The file called ``name`` in a folder.
+
+    Raises:
+        UserError: If the name leads out of it.
+    """
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):
         raise UserError(

@@ -14,6 +14,7 @@ from physadv.stats.intervals import (
     newcombe,
     paired_difference,
     wilson,
+    wilson_share,
 )
 
 Cluster = str
@@ -38,6 +39,15 @@ class Rate:
     def value(self) -> float | None:
         """k/n, or None if n is 0."""
         return self.k / self.n if self.n else None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One share minus another of the same trials, with its 95 % interval and how it was found."""
+
+    value: float
+    interval: Interval | None = None
+    method: str = "none"
 
 
 @dataclass(frozen=True)
@@ -80,8 +90,8 @@ def pooled_rate(by_cluster: Mapping[Cluster, Counts]) -> Rate:
     """A rate over clusters of trials.
 
     Clusters of one trial each are independent trials. Otherwise the interval is a bootstrap over
-    clusters, and None below ``MIN_CLUSTERS`` of them. Where all trials agree a bootstrap has no
-    width, which would claim certainty: there it is Wilson's with each cluster as one trial.
+    clusters, and None below ``MIN_CLUSTERS`` of them. Where all clusters have one share a bootstrap
+    has no width, which would claim certainty: there it is Wilson's with each cluster as one trial.
     """
     counts = [count for count in by_cluster.values() if count[1]]
     k, n = sum(count[0] for count in counts), sum(count[1] for count in counts)
@@ -89,11 +99,45 @@ def pooled_rate(by_cluster: Mapping[Cluster, Counts]) -> Rate:
         return rate_of(k, n)
     if len(counts) < MIN_CLUSTERS:
         return Rate(k, n, method=f"none: {len(counts)} clusters")
-    if k in (0, n):
-        agreeing = len(counts) if k else 0
-        return Rate(k, n, wilson(agreeing, len(counts)), method=f"Wilson, {len(counts)} clusters")
+    if _agree([c[0] for c in counts], [c[1] for c in counts]):
+        interval = wilson_share(k / n, len(counts))
+        return Rate(k, n, interval, method=f"Wilson, {len(counts)} clusters")
     interval = cluster_bootstrap([c[0] for c in counts], [c[1] for c in counts])
     return Rate(k, n, interval, method=f"bootstrap over {len(counts)} clusters")
+
+
+def difference_over(
+    first: Mapping[Cluster, Counts], second: Mapping[Cluster, Counts]
+) -> Difference:
+    """The first rate minus the second, both seen on the same trials of the same clusters.
+
+    The interval is a bootstrap over clusters, and None below ``MIN_CLUSTERS`` of them. Where every
+    cluster has one difference a bootstrap has no width: there it is Newcombe's for independent
+    rates with each cluster as one trial, which is the wider for leaving the pairing out.
+
+    Raises:
+        ValueError: If the clusters or their sizes differ, or there are no trials.
+    """
+    if {c: n for c, (_, n) in first.items()} != {c: n for c, (_, n) in second.items()}:
+        raise ValueError("the two rates are of different trials")
+    kept = [cluster for cluster, (_, n) in first.items() if n]
+    sizes = [first[cluster][1] for cluster in kept]
+    gains = [first[cluster][0] - second[cluster][0] for cluster in kept]
+    value = sum(gains) / sum(sizes)
+    if len(kept) < MIN_CLUSTERS:
+        return Difference(value, method=f"none: {len(kept)} clusters")
+    if _agree(gains, sizes):
+        shares = [sum(rate[c][0] for c in kept) / sum(sizes) for rate in (first, second)]
+        own = [wilson_share(share, len(kept)) for share in shares]
+        interval = difference_of(shares[0], own[0], shares[1], own[1])
+        return Difference(value, interval, f"Newcombe, {len(kept)} clusters")
+    interval = cluster_bootstrap(gains, sizes)
+    return Difference(value, interval, f"bootstrap over {len(kept)} clusters")
+
+
+def _agree(parts: Sequence[int], sizes: Sequence[int]) -> bool:
+    """Whether all shares are equal, so that drawing clusters anew cannot change their mean."""
+    return all(part * sizes[0] == parts[0] * size for part, size in zip(parts, sizes, strict=True))
 
 
 def mean_over(rates: Sequence[Rate]) -> Mean | None:
@@ -161,6 +205,6 @@ def _clustered(pairs: Sequence[tuple[Cluster, bool, bool]]) -> Interval | None:
     for cluster, artwork, control in pairs:
         gains[cluster] = gains.get(cluster, 0) + int(artwork) - int(control)
         sizes[cluster] = sizes.get(cluster, 0) + 1
-    if len({gains[cluster] / sizes[cluster] for cluster in gains}) == 1:
+    if _agree(list(gains.values()), list(sizes.values())):
         return None
     return cluster_bootstrap(list(gains.values()), list(sizes.values()))

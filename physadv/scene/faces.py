@@ -29,6 +29,13 @@ class StopFace:
     legend_width: float
 
 
+@dataclass(frozen=True)
+class BoardFace:
+    """A plain square board."""
+
+    colour: tuple[int, int, int]
+
+
 # FHWA Standard Highway Signs 2004, R1-1, 30 in: border 3/4 in, corner radius 1 7/8 in, legend 10 in
 # series C. Red is FHWA's (PR 187 C), as printed colours appear in daylight.
 US_R1_1 = StopFace((176, 28, 46), (240, 240, 240), 0.75 / 30, 1.875 / 30, 10 / 30, 0.715)
@@ -57,9 +64,14 @@ def octagon(width: float = 1.0) -> npt.NDArray[np.float64]:
 
 
 def face_outline_mm(scene: Scene) -> npt.NDArray[np.float64]:
-    """[8, 2] corners of the carrier's octagonal outline on its plane, mm, y up."""
+    """Corners of the carrier's outline on its plane, mm, y up, clockwise as seen.
+
+    [8, 2] of an octagon; [4, 2] of a board.
+    """
     width = scene.carrier.width_mm
-    return (octagon(width) - width / 2) * [1.0, -1.0]
+    square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * width
+    is_board = isinstance(FACES.get(scene.carrier.face), BoardFace)
+    return ((square if is_board else octagon(width)) - width / 2) * [1.0, -1.0]
 
 
 def _rounded_octagon(draw: ImageDraw.ImageDraw, size: int, inset: float, radius: float) -> None:
@@ -107,7 +119,15 @@ def _draw_stop(face: StopFace, size_px: int) -> Face:
     return np.asarray(image.resize((size_px, size_px), Image.Resampling.BOX))
 
 
-FACES: dict[str, StopFace] = {"us_r1_1": US_R1_1, "vienna_b2a": VIENNA_B2A}
+def _draw_board(face: BoardFace, size_px: int) -> Face:
+    return np.full((size_px, size_px, 4), (*face.colour, 255), np.uint8)
+
+
+FACES: dict[str, StopFace | BoardFace] = {
+    "us_r1_1": US_R1_1,
+    "vienna_b2a": VIENNA_B2A,
+    "board": BoardFace((225, 225, 225)),
+}
 
 
 @lru_cache(maxsize=8)
@@ -124,7 +144,11 @@ def draw_face(name: str, size_px: int) -> Face:
     Raises:
         UsageError: If the name is unknown.
     """
-    face = _draw_stop(FACES[check_name("face", name, FACES)], size_px)
+    known = FACES[check_name("face", name, FACES)]
+    if isinstance(known, BoardFace):
+        face = _draw_board(known, size_px)
+    else:
+        face = _draw_stop(known, size_px)
     face.setflags(write=False)
     return face
 

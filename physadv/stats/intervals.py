@@ -70,6 +70,22 @@ def clopper_pearson(k: int, n: int, confidence: float = 0.95) -> Interval:
     return Interval(low, high)
 
 
+def wilson_share(share: float, size: float, confidence: float = 0.95) -> Interval:
+    """Wilson's interval for a share seen on ``size`` effective trials, neither a whole count.
+
+    Args:
+        share: 0 to 1.
+        size: Effective trials, above 0.
+        confidence: Coverage, above 0 and below 1.
+
+    Raises:
+        UserError: If a value is out of range.
+    """
+    check_range("share", share, 0.0, 1.0)
+    check_range("effective trials", size, 0.0, math.inf, low_open=True)
+    return _score_limits(share, size, _z(confidence))
+
+
 def newcombe(k1: int, n1: int, k2: int, n2: int, confidence: float = 0.95) -> Interval:
     """Interval for p1 - p2, two independent proportions: Wilson limits combined (method 10).
 

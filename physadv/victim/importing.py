@@ -13,7 +13,7 @@ from torch import nn
 
 from physadv.checks import UserError
 from physadv.data.files import atomic_path, sha256_of
-from physadv.victim.yolo import load_yolo, prepare_ultralytics
+from physadv.victim.yolo import DETECTION_HEADS, load_yolo, prepare_ultralytics
 
 _MODULE_PREFIXES = ("torch.nn.modules.", "ultralytics.nn.")
 _PLAIN: dict[str, Any] = {"builtins.set": set, "collections.OrderedDict": OrderedDict}
@@ -56,7 +56,7 @@ def import_yolo(path: Path, folder: Path, name: str = "") -> Path:
             f"its model is no ultralytics detector ({error})",
             "Give a detection checkpoint such as yolov8n.pt.",
         ) from error
-    if head not in ("Detect", "v10Detect"):
+    if head not in DETECTION_HEADS:
         raise UserError(
             f"import {path}",
             f"its head is {head}",

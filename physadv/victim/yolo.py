@@ -19,9 +19,12 @@ from torch import Tensor, nn
 
 from physadv.checks import UserError
 from physadv.victim.detector import DetectorOutput, DetectorVictim
+from physadv.victim.fitting import Letterboxed
+from physadv.victim.suppression import BestClass, Unsuppressed
 from physadv.victim.weights import load_weights
 
 INPUT_PX = 640
+DETECTION_HEADS = ("Detect", "v10Detect")
 _REPLACED = (
     (Image, "open"),
     (cv2, "imread"),
@@ -64,16 +67,20 @@ def prepare_ultralytics() -> None:
 def _ultralytics_network(description: str | dict[str, object], classes: int | None) -> nn.Module:
     """Build a DetectionModel from a yaml name or dictionary, with random weights."""
     prepare_ultralytics()
-    from ultralytics.nn.tasks import DetectionModel
+    from ultralytics.nn.tasks import DetectionModel, yaml_model_load
 
+    asked = f"YOLO architecture {description if isinstance(description, str) else ''}".rstrip()
+    do = "Give the name of one of its detection yamls, such as yolo11n.yaml."
     try:
-        return DetectionModel(description, nc=classes, verbose=False)
-    except (FileNotFoundError, KeyError, ValueError) as error:
-        raise UserError(
-            f"YOLO architecture {description}",
-            f"ultralytics cannot build it ({error})",
-            "Give the name of one of its detection yamls, such as yolo11n.yaml.",
-        ) from error
+        written: Any = description
+        if isinstance(description, str):
+            written = yaml_model_load(description)
+        head = written["head"][-1][2]
+        if head in DETECTION_HEADS:
+            return DetectionModel(description, nc=classes, verbose=False)
+    except (FileNotFoundError, KeyError, ValueError, TypeError, IndexError) as error:
+        raise UserError(asked, f"ultralytics cannot build it ({error})", do) from error
+    raise UserError(asked, f"its head is {head}, of another task or kind", do)
 
 
 class YoloModule(nn.Module):
@@ -176,7 +183,6 @@ def _victim(name: str, network: nn.Module, sha256: str) -> DetectorVictim:
     names = network.names
     class_names = tuple(str(names[index]) for index in sorted(names))  # type: ignore[arg-type,index]
     module = YoloModule(network)
-    stride = int(max(network.stride))  # type: ignore[arg-type]
-    return DetectorVictim(
-        name, class_names, sha256, INPUT_PX, module, suppressed=module.end_to_end, stride=stride
-    )
+    fitting = Letterboxed(INPUT_PX, int(max(network.stride)))  # type: ignore[arg-type]
+    reporting = Unsuppressed() if module.end_to_end else BestClass()
+    return DetectorVictim(name, class_names, sha256, fitting, module, reporting)

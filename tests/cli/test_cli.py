@@ -1,6 +1,7 @@
 """The commands as a user types them: what they print, their exit codes, their files."""
 
 import importlib.metadata
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,13 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
+from physadv.checks import UserError
+from physadv.cli.evaluate import check_replacing
 from physadv.cli.main import app, main
+from physadv.cli.objects import group_names
+from physadv.evaluate.trials import save_trials
 from physadv.scene.catalog import scenes_folder
+from physadv.types import Trial
 
 FAST = ["--steps", "2", "--device", "cpu", "--layout", "poster"]
 
@@ -50,6 +56,7 @@ def test_every_command_has_help(capsys):
         "generate",
         "print",
         "report",
+        "matrix",
         "victims",
         "scenes",
         "doctor",
@@ -220,11 +227,29 @@ def test_a_patch_from_photographs_to_report(red_people, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert printed.count("the artwork was optimised on it") == 7
     assert "0/5" in printed
+    assert "AP at IoU 0.5, person" in printed
+    judge = ["evaluate", "objects", run, "--victim", "yolov8n.yaml"]
+    fewer = json.loads(red_people.read_text())
+    fewer["images"] = fewer["images"][:-1]
+    whole = red_people.read_text()
+    red_people.write_text(json.dumps(fewer))
+    assert call(*judge, *data) == 1
+    assert "would be lost" in capsys.readouterr().err
+    red_people.write_text(whole)
+    assert call(*judge, *data, *data) == 1
+    assert "would be called 'people'" in capsys.readouterr().err
     assert call("report", run) == 0
     page = (run / "report.html").read_text()
     assert "Person hidden from detectors" in page
     assert "0/5" in page
-    assert page.count("<img") == 1 + 4 * 4
+    assert page.count("<img") == 1 + 3 * 4
+    capsys.readouterr()
+    files = [tmp_path / "matrix.html", tmp_path / "matrix.json"]
+    assert call("matrix", run, "--out", files[0], "--json", files[1]) == 0
+    assert "noise 0 %, clean 0 %" in capsys.readouterr().out
+    assert json.loads(files[1].read_text())["matrices"][0]["victims"] == ["yolov8n.yaml"]
+    assert call("matrix", run, run) == 1
+    assert "given twice" in capsys.readouterr().err
     assert call("print", run) == 0
     capsys.readouterr()
     assert call("evaluate", "grid", run, "--victim", "gtsrb-cnn") == 1
@@ -233,6 +258,40 @@ def test_a_patch_from_photographs_to_report(red_people, tmp_path, capsys):
     assert "there is none of that name" in capsys.readouterr().err
     assert call(*words, "--out", run) == 1
     assert "another run" in capsys.readouterr().err
+
+
+def test_every_set_of_photographs_has_a_name_of_its_own(tmp_path):
+    usual, other = tmp_path / "a" / "annotations.json", tmp_path / "a" / "val.json"
+    assert group_names([usual, other, tmp_path / "b" / "annotations.json"]) == ["a", "a-val", "b"]
+    for twice in ([usual, usual], [usual, tmp_path / "x" / "a" / "annotations.json"]):
+        with pytest.raises(UserError, match="would be called 'a'"):
+            group_names(twice)
+
+
+def test_a_judgement_of_other_photographs_is_not_replaced(tmp_path):
+    trial = Trial(
+        run="r",
+        artwork="a" * 64,
+        victim="v",
+        source="objects",
+        treatment="clean",
+        verdict="hit",
+        predicted_class="person",
+        true_class="person",
+        target_class="nothing",
+        score=0.9,
+        group="set",
+        sha256="one",
+    )
+    save_trials(tmp_path / "trials.parquet", [trial])
+    for photographs in ({"two"}, {"two", "three"}):
+        with pytest.raises(UserError, match="1 other photographs"):
+            check_replacing(tmp_path, "objects", "v", "set", 9, False, frozenset(photographs))
+    check_replacing(tmp_path, "objects", "v", "set", 9, False, frozenset({"one", "two"}))
+    check_replacing(tmp_path, "objects", "v", "set", 9, True, frozenset({"two"}))
+    check_replacing(tmp_path, "objects", "w", "set", 9, False, frozenset({"two"}))
+    with pytest.raises(UserError, match="would be lost"):
+        check_replacing(tmp_path, "objects", "v", "set", 0, False)
 
 
 def test_photographs_that_do_not_fit_are_one_clear_message(red_people, tmp_path, capsys):

@@ -43,6 +43,19 @@ def test_what_cannot_be_used_is_named(red_people):
     assert all("no area" in reasons[f"images/red00{n}.png#{n}"] for n in (0, 1, 3))
 
 
+def test_crowds_are_kept_apart_from_objects(red_people):
+    def change(content):
+        for number, box in enumerate(([5, 6, 500, 20], [500, 10, 20, 20])):
+            crowd = {"id": 50 + number, "image_id": 0, "category_id": 7, "bbox": box, "iscrowd": 1}
+            content["annotations"].append(crowd)
+
+    rewrite(red_people, change)
+    first, second = read_coco(red_people, ["person"]).photos[:2]
+    assert len(first.boxes) == 1
+    assert first.crowds.tolist() == [[5, 6, 224, 26]]
+    assert second.crowds.shape == (0, 4)
+
+
 def test_excluded_photographs_are_left_out(red_people):
     photos = read_coco(red_people, ["person"]).photos
     rest = read_coco(red_people, ["person"], exclude=frozenset(p.sha256 for p in photos[:5]))

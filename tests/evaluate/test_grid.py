@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from physadv.artwork.files import Artwork
+from physadv.artwork.treatments import noise_colours, stuck_colours
 from physadv.checks import UsageError, UserError
 from physadv.evaluate.examples import write_views
 from physadv.evaluate.grid import evaluate_grid
-from physadv.evaluate.treatments import noise_colours, stuck_colours
 from physadv.scene.schema import Grid
 from physadv.types import TREATMENTS
 

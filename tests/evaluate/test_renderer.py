@@ -17,9 +17,10 @@ from physadv.evaluate.renderer import (
     paint,
     region_of,
 )
+from physadv.imaging.framing import crop_geometry
 from physadv.imaging.render import render_views
 from physadv.imaging.texture import composite, prepare
-from physadv.imaging.views import crop_geometry, sample_views
+from physadv.imaging.views import sample_views
 from physadv.scene.faces import draw_face, face_outline_mm
 from physadv.scene.pose import Pose, bounding_box, project
 
@@ -98,7 +99,9 @@ def test_the_two_renderers_agree_on_a_smooth_texture(still_scene, distance_m, ya
 
     views = sample_views(still_scene, 1, 64, seed=0, keys=("pair",), pool=1)
     geometry = crop_geometry(still_scene, pose, 64)
-    views = replace(views, to_texture=torch.tensor(geometry.to_texture)[None].float())
+    views = replace(
+        views, to_texture=torch.tensor(geometry.to_texture)[None].float(), boxes=geometry.box[None]
+    )
     views = replace(views, blurred=views.blurred[:0], kernels=views.kernels[:0])
     face = torch.from_numpy(draw_face("us_r1_1", 256).copy()).permute(2, 0, 1).float() / 255
     mask = torch.from_numpy(alpha)[None].float() / 255

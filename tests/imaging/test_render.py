@@ -10,9 +10,10 @@ import torch
 from kornia.enhance import jpeg_codec_differentiable
 from PIL import Image
 
+from physadv.imaging.framing import crop_geometry
 from physadv.imaging.render import render_views, warp_texture
 from physadv.imaging.texture import composite, prepare, texture_side
-from physadv.imaging.views import crop_geometry, sample_views
+from physadv.imaging.views import sample_views
 from physadv.scene.faces import face_outline_mm
 from physadv.scene.pose import (
     Camera,
@@ -41,7 +42,11 @@ def test_warp_matches_opencv_on_a_smooth_texture(still_scene, yaw_deg, pitch_deg
     texture = np.stack([x, y, 0.5 + 0.4 * np.sin(4 * x + 3 * y), np.ones_like(x)], axis=-1)
     pose = Pose(4.0, yaw_deg, pitch_deg, roll_deg)
     crop = crop_geometry(still_scene, pose, SIZE)
-    views = _views(still_scene, to_texture=torch.tensor(crop.to_texture)[None].float())
+    views = _views(
+        still_scene,
+        to_texture=torch.tensor(crop.to_texture)[None].float(),
+        boxes=crop.box[None],
+    )
     ours = warp_texture(torch.from_numpy(texture).permute(2, 0, 1)[None], views)[0]
 
     camera = Camera(1000, 1280, 960)
@@ -78,7 +83,9 @@ def test_same_keys_same_views_other_keys_other_views(scene):
 def test_neutral_views_show_the_texture_itself(still_scene):
     views = _views(still_scene, count=1)
     crop = crop_geometry(still_scene, Pose(12.0), SIZE)
-    views = replace(views, to_texture=torch.tensor(crop.to_texture)[None].float())
+    views = replace(
+        views, to_texture=torch.tensor(crop.to_texture)[None].float(), boxes=crop.box[None]
+    )
     views = replace(views, blurred=views.blurred[:0], kernels=views.kernels[:0])
     texture = torch.full((1, 4, SIZE, SIZE), 1.0)
     texture[:, :3] = torch.tensor([0.2, 0.5, 0.7])[None, :, None, None]

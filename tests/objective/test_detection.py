@@ -3,7 +3,7 @@
 import torch
 import torchvision
 
-from physadv.objective.detection import box_iou, hide
+from physadv.objective.detection import appear, box_iou, hide
 from physadv.victim.detector import DetectorOutput
 
 
@@ -44,3 +44,30 @@ def test_an_object_without_candidates_costs_nothing():
     losses, strongest = hide(DetectorOutput(box, torch.ones(1, 1, 1)), torch.tensor([0]), far, 0)
     assert losses.tolist() == [0.0]
     assert strongest.tolist() == [-torch.inf]
+
+
+def test_appear_counts_only_candidates_at_the_place():
+    boxes = torch.tensor([[[0.0, 0, 10, 10], [40, 40, 60, 60], [1, 1, 11, 11]]])
+    logits = torch.tensor([[[-3.0, 9.0], [8.0, 8.0], [-1.0, 0.0]]], requires_grad=True)
+    place = torch.tensor([[0.0, 0, 10, 10]])
+    frame = torch.zeros(1, dtype=torch.long)
+    losses, seen = appear(DetectorOutput(boxes, logits), frame, place, 0, margin=2.0, top=2)
+    assert seen.item() == -1.0
+    expected = torch.nn.functional.softplus(torch.tensor([3.0, 5.0])).mean()
+    assert torch.isclose(losses[0], expected)
+    losses.sum().backward()
+    assert logits.grad[0, 1].abs().sum() == 0
+    assert (logits.grad[0, [0, 2], 0] < 0).all()
+    assert logits.grad[..., 1].abs().sum() == 0
+
+
+def test_appear_reaches_for_the_nearest_candidates_where_none_overlaps():
+    boxes = torch.tensor([[[20.0, 20, 30, 30], [8, 8, 20, 20]]])
+    logits = torch.zeros(1, 2, 1, requires_grad=True)
+    place = torch.tensor([[0.0, 0, 10, 10]])
+    frame = torch.zeros(1, dtype=torch.long)
+    losses, seen = appear(DetectorOutput(boxes, logits), frame, place, 0, top=1)
+    assert seen.item() == -torch.inf
+    losses.sum().backward()
+    assert logits.grad[0, 1, 0] < 0
+    assert logits.grad[0, 0, 0] == 0

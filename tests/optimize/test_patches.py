@@ -15,6 +15,7 @@ from physadv.optimize.objects import HideSettings
 from physadv.optimize.patches import PatchRecipe, make_patch
 from physadv.scene.catalog import load_object_scene
 from physadv.types import TREATMENTS
+from physadv.victim.fitting import Letterboxed
 
 SETTINGS = HideSettings(
     steps=40, crops=4, learning_rate=0.05, checkpoint_every=10, held_out_every=20, half=False
@@ -74,7 +75,7 @@ def test_wrong_input(scene, people, red_detector, tmp_path):
     recipe = PatchRecipe(settings=SETTINGS)
     with pytest.raises(UserError, match="given twice"):
         make_patch(scene, [red_detector] * 2, [people], recipe, tmp_path / "a")
-    smaller = replace(red_detector, name="smaller", input_px=160)
+    smaller = replace(red_detector, name="smaller", fitting=Letterboxed(160))
     with pytest.raises(UserError, match="different sizes"):
         make_patch(scene, [red_detector, smaller], [people], recipe, tmp_path / "a")
     high = scene.model_copy(update={"least_height": 0.9})

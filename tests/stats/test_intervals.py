@@ -18,6 +18,7 @@ from physadv.stats.intervals import (
     newcombe,
     paired_difference,
     wilson,
+    wilson_share,
 )
 
 counts = st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
@@ -36,6 +37,19 @@ def test_single_proportions_agree_with_statsmodels_and_scipy(count, confidence):
     )
     exact = binomtest(k, n).proportion_ci(confidence, method="exact")
     assert limits(clopper_pearson(k, n, confidence)) == pytest.approx(exact, abs=1e-12)
+
+
+@given(counts)
+@settings(max_examples=20, deadline=None)
+def test_a_share_of_whole_counts_is_wilson(count):
+    k, n = count
+    assert limits(wilson_share(k / n, n)) == pytest.approx(limits(wilson(k, n)), abs=1e-12)
+
+
+@pytest.mark.parametrize(("share", "size"), [(-0.1, 5), (1.1, 5), (0.5, 0), (float("nan"), 5)])
+def test_impossible_shares_are_refused(share, size):
+    with pytest.raises(UserError, match="outside the allowed range"):
+        wilson_share(share, size)
 
 
 @given(counts)

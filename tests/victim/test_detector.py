@@ -12,8 +12,9 @@ from PIL import Image
 
 from physadv.checks import UsageError, UserError
 from physadv.data.files import find_external
-from physadv.victim.detector import DetectorVictim, Letterbox
+from physadv.victim.detector import DetectorVictim
 from physadv.victim.detectors import load_detector
+from physadv.victim.fitting import Letterbox
 from physadv.victim.suppression import strongest, suppress
 from physadv.victim.weights import module_sha256
 from physadv.victim.yolo import load_yolo, prepare_ultralytics, yolo_from_yaml
@@ -96,6 +97,47 @@ def test_gradients_reach_the_pixels_through_every_head(family):
         for output in (head.class_logits, head.boxes):
             gradient = torch.autograd.grad(output.sum(), image, retain_graph=True)[0]
             assert gradient.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("architecture", "per_cell"),
+    [
+        ("yolov5n-p6", 85),
+        ("yolov6n", 84),
+        ("yolov8n-p2", 340),
+        ("yolov8n-ghost-p6", 85),
+        ("yolo26n-p2", 340),
+        ("yolo26n-p6", 85),
+    ],
+)
+def test_heads_with_other_strides(architecture, per_cell):
+    """Two to four maps, down to a stride of 64."""
+    victim = yolo_from_yaml(f"{architecture}.yaml")
+    image = torch.rand(1, 3, 64, 64).requires_grad_(True)
+    for head in victim.candidates(image):
+        assert head.boxes.shape == (1, per_cell, 4)
+        gradient = torch.autograd.grad(head.class_logits.sum(), image, retain_graph=True)[0]
+        assert gradient.abs().sum() > 0
+    with pytest.raises(UserError, match="multiples of"):
+        victim.candidates(torch.rand(1, 3, 64, 48))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "head"),
+    [
+        ("yolov8n-cls", "Classify"),
+        ("yolov8n-rtdetr", "RTDETRDecoder"),
+        ("rtdetr-l", "RTDETRDecoder"),
+        ("yolov8n-obb", "OBB"),
+        ("yolo11n-seg", "Segment"),
+        ("yolo26n-pose", "Pose26"),
+        ("yolov8n-worldv2", "WorldDetect"),
+        ("yoloe-11n", "YOLOEDetect"),
+    ],
+)
+def test_other_heads_are_refused(architecture, head):
+    with pytest.raises(UserError, match=f"{architecture}.*its head is {head}"):
+        yolo_from_yaml(f"{architecture}.yaml")
 
 
 def test_candidates_do_not_depend_on_what_was_asked_before():

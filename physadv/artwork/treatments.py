@@ -5,6 +5,8 @@ import numpy as np
 import numpy.typing as npt
 
 from physadv.artwork.files import Artwork
+from physadv.checks import check_name
+from physadv.seeding import generator_for
 from physadv.types import Treatment
 
 Picture = npt.NDArray[np.uint8]
@@ -50,3 +52,17 @@ def stuck_colours(
     if treatment == "noise":
         return noise_colours(artwork, texels, generator)
     return cv2.cvtColor(artwork.rgba, cv2.COLOR_RGBA2RGB)
+
+
+def printed_colours(artwork: Artwork, treatment: Treatment) -> Picture:
+    """[T,T,3] uint8 to print as that treatment's sheet; the noise is the same on every print.
+
+    Raises:
+        UsageError: If nothing is printed for the treatment.
+    """
+    check_name("treatment to print", treatment, ("adversarial", "blank", "noise"))
+    texels = int(artwork.recipe.get("colour_texels", len(artwork.rgba)))
+    generator = generator_for(0, "printed noise", artwork.sha256)
+    colours = stuck_colours(treatment, artwork, texels, generator)
+    assert colours is not None  # only the clean sign has none
+    return np.ascontiguousarray(colours)

@@ -1,0 +1,137 @@
+"""calibrate camera: from photographs of a board to intrinsics."""
+
+import re
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+from PIL import Image
+from rich.table import Table
+
+from physadv.calibrate.boards import Board, Corners
+from physadv.calibrate.camera import save_camera
+from physadv.calibrate.intrinsics import GOOD_PICTURES, calibrate_camera, draw_coverage
+from physadv.checks import UsageError
+from physadv.cli.console import out, progress_line
+from physadv.data.files import atomic_path
+from physadv.data.photos import list_photos
+
+app = typer.Typer(no_args_is_help=True, help="Calibrate what lies between screen and street.")
+_LEAST_COVERED = 0.6
+
+
+@app.callback()
+def _group() -> None:
+    """Commands of ``physadv calibrate``."""
+
+
+@app.command()
+def camera(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Photographs of the board.")],
+    board: Annotated[str, typer.Option(metavar="charuco|chessboard|aruco", help="Kind of board.")],
+    size: Annotated[
+        str,
+        typer.Option(
+            metavar="CxR",
+            help="Columns x rows: inner corners of a chessboard, squares of a ChArUco board, "
+            "markers of an ArUco grid.",
+        ),
+    ],
+    square_mm: Annotated[
+        float,
+        typer.Option(
+            help="Side of a square in mm; on an ArUco grid, from one marker's edge to the next's. "
+            "It does not change the intrinsics."
+        ),
+    ] = 25.0,
+    marker_mm: Annotated[
+        float | None,
+        typer.Option(help="Side of a marker in mm, in the same measure.", show_default=False),
+    ] = None,
+    dictionary: Annotated[
+        str, typer.Option(metavar="NAME", help="Markers: 4x4_50 ... 7x7_1000, apriltag_36h11 ...")
+    ] = "6x6_250",
+    corners: Annotated[
+        str,
+        typer.Option(
+            metavar="lines|opencv",
+            help="Marker corners of an ArUco grid: lines fitted to the sides, or OpenCV's "
+            "contours, which lie half a pixel inside (to compare with other calibrations).",
+        ),
+    ] = "lines",
+    legacy: Annotated[
+        bool, typer.Option(help="ChArUco board drawn by OpenCV before 4.6 (even row counts).")
+    ] = False,
+    file: Annotated[Path, typer.Option("--out", metavar="FILE.json", help="Output.")] = Path(
+        "camera.json"
+    ),
+) -> None:
+    """Fit a camera to photographs of a board; writes FILE.json and a picture of the coverage."""
+    columns, rows = _columns_and_rows(size)
+    spec = Board(
+        board,
+        columns,
+        rows,
+        square_mm,
+        _marker_mm(board, marker_mm),
+        dictionary,
+        cast(Corners, corners),
+        legacy,
+    )
+    paths = list_photos(folder)
+    with progress_line() as line:
+        fit = calibrate_camera(paths, spec, lambda done, all_: line.update("board", done, all_))
+    picture = file.with_suffix(".coverage.png")
+    save_camera(
+        fit.camera,
+        file,
+        pictures=[
+            {
+                "file": str(used.path.relative_to(folder)),
+                "corners": len(used.view.image_px),
+                "error_px": round(used.error_px, 4),
+            }
+            for used in fit.used
+        ],
+        rejected=[
+            {"file": str(path.relative_to(folder)), "reason": reason}
+            for path, reason in fit.rejected
+        ],
+    )
+    with atomic_path(picture) as temporary:
+        Image.fromarray(draw_coverage(fit)).save(temporary)
+    table = Table("picture", "corners", "error px")
+    for used in fit.used:
+        name = str(used.path.relative_to(folder))
+        table.add_row(name, str(len(used.view.image_px)), f"{used.error_px:.3f}")
+    for path, reason in fit.rejected:
+        table.add_row(str(path.relative_to(folder)), "-", f"left out: {reason}")
+    out.print(table)
+    found = fit.camera
+    out.print(
+        f"fx {found.fx:.2f} fy {found.fy:.2f} cx {found.cx:.2f} cy {found.cy:.2f} px, rms "
+        f"{found.rms_px:.4f} px, focal length +-{200 * found.focal_sd:.2f} % (95 %).",
+        markup=False,
+    )
+    if len(fit.used) < GOOD_PICTURES or fit.covered_share < _LEAST_COVERED:
+        out.print(
+            f"note: {len(fit.used)} pictures cover {fit.covered_share:.0%} of the frame; "
+            f"{GOOD_PICTURES} or more that also show the board near the corners are better.",
+            markup=False,
+        )
+    out.print(f"{file} and {picture}: give the first as --camera.", markup=False)
+
+
+def _columns_and_rows(size: str) -> tuple[int, int]:
+    match = re.fullmatch(r"\s*(\d{1,4})\s*[xX×]\s*(\d{1,4})\s*", size)
+    if match is None:
+        raise UsageError(f"size {size!r}", "not columns x rows", "Write it like 9x6.")
+    return int(match[1]), int(match[2])
+
+
+def _marker_mm(board: str, marker_mm: float | None) -> float:
+    if marker_mm is None and board in ("charuco", "aruco"):
+        raise UsageError(
+            f"a {board} board", "no --marker-mm", "Give the side of a marker and --square-mm."
+        )
+    return marker_mm or 0.0
