@@ -16,6 +16,7 @@ ALLOWED |= {
     "imaging": BASE | {"data", "artwork", "scene"},
     "victim": BASE | {"data"},
     "objective": BASE | {"victim", "artwork"},
+    "digital": BASE | {"data", "stats", "victim", "objective"},
     "optimize": BASE | {"data", "artwork", "scene", "imaging", "victim", "objective"},
     "export": BASE | {"data", "artwork"},
     "calibrate": BASE | {"data", "artwork", "scene", "imaging", "export"},

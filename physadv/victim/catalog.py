@@ -14,6 +14,7 @@ from physadv.data.files import ENVIRONMENT_VARIABLE, external_folder, find_exter
 from physadv.data.gtsrb import GTSRB_CLASSES
 from physadv.victim import lisa
 from physadv.victim.gtsrb import GtsrbCnn, GtsrbResnet
+from physadv.victim.mnist import LeNet
 from physadv.victim.protocol import ClassifierVictim
 from physadv.victim.weights import FOLDER, expected_sha256, load_weights, module_sha256
 
@@ -27,18 +28,24 @@ class VictimInfo:
     weights: str
 
 
-def _bundled(name: str, module: nn.Module, input_px: int) -> ClassifierVictim:
+def _bundled(
+    name: str, module: nn.Module, input_px: int, class_names: tuple[str, ...]
+) -> ClassifierVictim:
     file = f"{name}.safetensors"
     sha256 = load_weights(module, FOLDER / file, expected_sha256(file))
-    return ClassifierVictim(name, GTSRB_CLASSES, sha256, input_px, module)
+    return ClassifierVictim(name, class_names, sha256, input_px, module)
 
 
 def _gtsrb_cnn() -> ClassifierVictim:
-    return _bundled("gtsrb-cnn", GtsrbCnn(), GtsrbCnn.input_px)
+    return _bundled("gtsrb-cnn", GtsrbCnn(), GtsrbCnn.input_px, GTSRB_CLASSES)
 
 
 def _gtsrb_resnet() -> ClassifierVictim:
-    return _bundled("gtsrb-resnet", GtsrbResnet(), GtsrbResnet.input_px)
+    return _bundled("gtsrb-resnet", GtsrbResnet(), GtsrbResnet.input_px, GTSRB_CLASSES)
+
+
+def _mnist_lenet() -> ClassifierVictim:
+    return _bundled("mnist-lenet", LeNet(), LeNet.input_px, LeNet.class_names)
 
 
 def _lisa_cnn() -> ClassifierVictim:
@@ -53,11 +60,13 @@ VICTIMS: dict[str, Callable[[], ClassifierVictim]] = {
     "gtsrb-cnn": _gtsrb_cnn,
     "gtsrb-resnet": _gtsrb_resnet,
     "lisa-cnn": _lisa_cnn,
+    "mnist-lenet": _mnist_lenet,
 }
 _DESCRIPTIONS = {
     "gtsrb-cnn": "two-stage multi-scale CNN, 43 German signs, 32 px (RP2's GTSRB-CNN line)",
     "gtsrb-resnet": "compact residual net, 43 German signs, 48 px",
     "lisa-cnn": "RP2's released LISA-CNN, 17 US signs, 32 px",
+    "mnist-lenet": "LeNet, ten handwritten digits, 28 px grey: for digital attacks",
 }
 _CONTRACT = "It must accept [B,3,H,W] of any size and return [B,K]; resize inside it."
 

@@ -1,0 +1,1 @@
+"""Standard digital attacks: one attack, one file, one function that returns Adversarials."""

@@ -1,0 +1,126 @@
+"""The model as an attack sees it: asked, counted, examined once, and cured where it can be."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from physadv.checks import UserError
+from physadv.digital.freezing import home_of
+
+_PROBED = 4  # samples that are asked twice
+_NARROWEST, _USUAL, _WIDEST = 1.0, 32.0, 256.0  # highest minus lowest logit
+
+
+class Oracle:
+    """Asks the model about samples of one batch; ``rows`` are their indices.
+
+    ``first_look`` must come first. Afterwards ``notes`` names what is unusual about the model,
+    ``random`` says that it answers differently each time, and ``logits`` undoes a softmax at its
+    end and brings saturated or vanishing logits to the usual scale: both leave every decision as
+    it is, and give losses a gradient where there was none in float32.
+    """
+
+    def __init__(
+        self, call: Callable[[Tensor], Tensor], images: Tensor, notes: Sequence[str]
+    ) -> None:
+        home = home_of(call)
+        if home is not None and home[0] != images.device:
+            raise UserError(
+                "model and images",
+                f"the model is on {home[0]}, the images are on {images.device}",
+                "Bring both to one device with .to(...).",
+            )
+        self._call = call
+        self._input_type = images.dtype if home is None else home[1]
+        self._type = images.dtype
+        self._softmax, self._factor = False, 1.0
+        self.random = False
+        self.classes = 0
+        self.notes = list(notes)
+        self.forwards = torch.zeros(len(images), dtype=torch.int64, device=images.device)
+
+    def ask(self, candidates: Tensor, rows: Tensor) -> Tensor:
+        """The model's own answer [n,K], in the images' type.
+
+        Raises:
+            UserError: If it is not one row of two columns or more per image.
+        """
+        self.forwards.index_add_(0, rows, torch.ones_like(rows))
+        answer = self._call(candidates.to(self._input_type))
+        if not isinstance(answer, Tensor):
+            raise UserError(
+                "the model's answer",
+                f"a {type(answer).__name__}",
+                "Wrap the model so that it returns its logits [B,K] alone.",
+            )
+        if answer.ndim != 2 or len(answer) != len(candidates) or answer.shape[1] < 2:
+            raise UserError(
+                "the model's answer",
+                f"shape {list(answer.shape)} for {len(candidates)} images",
+                "It must return logits [B,K] with K from 2 up.",
+            )
+        return answer.to(self._type)
+
+    def cured(self, answer: Tensor) -> Tensor:
+        """Logits that losses can work with, from the model's own answer."""
+        if self._softmax:
+            answer = answer.clamp_min(torch.finfo(answer.dtype).tiny).log()
+        return answer if self._factor == 1 else answer * self._factor
+
+    def logits(self, candidates: Tensor, rows: Tensor) -> Tensor:
+        """``ask`` and ``cured`` in one."""
+        return self.cured(self.ask(candidates, rows))
+
+    def first_look(self, images: Tensor, rows: Tensor) -> Tensor:
+        """Ask about clean images [n,C,H,W] and examine the answer; returns it as it came."""
+        answer = self.ask(images, rows)
+        raw = answer.detach()
+        self.classes = raw.shape[1]
+        self._probe(images.detach()[:_PROBED], rows[:_PROBED], raw[:_PROBED])
+        sane = raw.isfinite().all(dim=1)
+        raw = raw[sane]
+        if not len(raw):
+            return answer
+        if bool((raw >= 0).all() & ((raw.sum(dim=1) - 1).abs() < 1e-3).all()):
+            self._softmax = True
+            self.notes.append(
+                "the model ends in a softmax: attacked through the logarithm of its output"
+            )
+        logits = self.cured(raw)
+        self._find_scale(logits.amax(dim=1) - logits.amin(dim=1))
+        return answer
+
+    def _probe(self, images: Tensor, rows: Tensor, known: Tensor) -> None:
+        """Ask about a few samples again, alone: is the answer the same?"""
+        again = self.ask(images, rows)
+        scale = float(known.nan_to_num(0.0, 0.0, 0.0).abs().amax())
+        if torch.allclose(again, known, rtol=1e-3, atol=1e-3 * scale, equal_nan=True):
+            return
+        difference = float((again - known).abs().amax())
+        third = self.ask(images, rows)
+        self.random = not torch.allclose(again, third, rtol=1e-5, atol=1e-5 * scale, equal_nan=True)
+        self.notes.append(
+            f"the model is random: answers to one image differ by up to {difference:.3g}; success "
+            "is the majority of several looks"
+            if self.random
+            else "the model's answer for a sample depends on the batch that it is in, by up to "
+            f"{difference:.3g}: figures hold for these batches only"
+        )
+
+    def _find_scale(self, spread: Tensor) -> None:
+        """Shrink logits that saturate every softmax, and stretch those that move none.
+
+        One factor for all samples: how their losses compare, and every direction, stays.
+        """
+        spread = spread[spread > 0]
+        middle = float(spread.median()) if len(spread) else _USUAL
+        if _NARROWEST <= middle <= _WIDEST:
+            return
+        # A power of ten undoes exactly what a model scaled by one has done.
+        self._factor = 10.0 ** round(math.log10(_USUAL / middle))
+        self.notes.append(
+            f"logits {'saturated' if middle > _WIDEST else 'vanishing'} (highest minus lowest is "
+            f"{middle:.3g}): attacked after multiplying them by {self._factor:.3g}"
+        )

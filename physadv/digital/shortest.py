@@ -1,0 +1,59 @@
+"""The shortest way along a ray from the clean image that fools the model and survives 8 bits."""
+
+import torch
+from torch import Tensor
+
+from physadv.digital.norms import column
+from physadv.digital.problem import Problem, rounded
+
+_LONGER = (1.01, 1.03, 1.06, 1.1, 1.2, 1.4, 2.0)
+_SHORTER = 0.94  # how far down the first look goes
+
+
+def keep_shortest(problem: Problem, found: Tensor, rows: Tensor, *, looks: int = 5) -> None:
+    """Move each found image along its ray from the clean one, and keep the result.
+
+    An image that fools the model only as floats is lengthened, up to twice, until its rounding
+    to 8 bits does too; then the shortest length that still does both is searched for. Where no
+    length does both, the image is kept as it was found.
+
+    Args:
+        problem: Where the result is kept.
+        found: [n,C,H,W] images that fool the model.
+        rows: [n] their samples.
+        looks: Steps of the search for a shorter length.
+    """
+    clean = problem.images[rows]
+    delta = found - clean
+    high = torch.ones(len(rows)).to(clean)
+    holds = _both(problem, found, rows)
+    for factor in _LONGER:
+        todo = (~holds).nonzero().flatten()
+        if not len(todo):
+            break
+        images = (clean[todo] + factor * delta[todo]).clamp(0, 1)
+        better = _both(problem, images, rows[todo])
+        high[todo[better]] = factor
+        holds[todo[better]] = True
+    low = torch.zeros_like(high)
+    for _ in range(looks):
+        todo = holds.nonzero().flatten()
+        if not len(todo):
+            break
+        untried = low[todo] == 0
+        middle = torch.where(untried, _SHORTER * high[todo], (low[todo] + high[todo]) / 2)
+        images = (clean[todo] + column(middle) * delta[todo]).clamp(0, 1)
+        better = _both(problem, images, rows[todo])
+        high[todo] = torch.where(better, middle, high[todo])
+        low[todo] = torch.where(better, low[todo], middle)
+    best = torch.where(column(high == 1), found, (clean + column(high) * delta).clamp(0, 1))
+    problem.offer(best, rows, problem.logits(best, rows))
+
+
+def _both(problem: Problem, images: Tensor, rows: Tensor) -> Tensor:
+    """[n] whether the rounded images fool the model, and of those, whether the floats do."""
+    holds = problem.fooled_by(rounded(images), rows)
+    some = holds.nonzero().flatten()
+    if len(some):
+        holds[some] = problem.fooled_by(images[some], rows[some])
+    return holds

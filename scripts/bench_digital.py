@@ -1,0 +1,206 @@
+"""The digital attacks beside those of other libraries: success, norms and CPU time, in one run.
+
+    PHYSADV_DATA=... python scripts/bench_digital.py [--count 1000] [--victim mnist-lenet]
+        [--attacks "DeepFool l2" ...] [--slow]
+
+Needs the extra ``bench``. One thread. "fooled" counts every image that the model misreads
+afterwards, those that it misread before included, as the other libraries count; l2 and linf are
+means over the images that were read rightly and are not any more. "x bare" is CPU time over that
+of the attack's budget of forward and input-gradient passes alone plus two looks, at the result and
+at the result rounded to 8 bits; those two looks are added to the other libraries' time, since
+they do not take them. Bare passes are timed before and after every attack.
+"""
+
+import argparse
+import sys
+import time
+import warnings
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from digital_peers import peers
+from gtsrb_card import classes_of, crops
+from torch import Tensor, nn
+
+from physadv.checks import UserError
+from physadv.data.files import find_external
+from physadv.data.gtsrb import read_gtsrb
+from physadv.data.mnist import read_mnist
+from physadv.digital.apgd import apgd
+from physadv.digital.bim import bim
+from physadv.digital.carlini_wagner import carlini_wagner
+from physadv.digital.ddn import ddn
+from physadv.digital.deepfool import deepfool
+from physadv.digital.fgsm import fgsm
+from physadv.digital.outcome import Adversarials
+from physadv.digital.pgd import pgd
+from physadv.digital.problem import rounded
+from physadv.victim.catalog import load_victim
+
+Ours = Callable[[nn.Module, Tensor, Tensor], Adversarials]
+OURS: dict[str, Ours] = {
+    "FGSM eps .3": lambda m, x, y: fgsm(m, x, y, eps=0.3),
+    "BIM-40 eps .1": lambda m, x, y: bim(m, x, y, eps=0.1, step_size=0.01),
+    "PGD-40 eps .3": lambda m, x, y: pgd(m, x, y, eps=0.3, step_size=0.01),
+    "PGD-40 eps .1": lambda m, x, y: pgd(m, x, y, eps=0.1, step_size=0.01),
+    "APGD-40 eps .1": lambda m, x, y: apgd(m, x, y, eps=0.1, steps=40, restarts=2),
+    "DeepFool l2": lambda m, x, y: deepfool(m, x, y),
+    "DeepFool linf": lambda m, x, y: deepfool(m, x, y, norm="linf"),
+    "CW-l2 5x100 lr .01": lambda m, x, y: carlini_wagner(m, x, y, step_size=0.01),
+    "CW-l2 5x100": lambda m, x, y: carlini_wagner(m, x, y),
+    "DDN-100": lambda m, x, y: ddn(m, x, y),
+}
+PASSES = {
+    "FGSM eps .3": 1,
+    "BIM-40 eps .1": 40,
+    "PGD-40 eps .3": 40,
+    "PGD-40 eps .1": 40,
+    "APGD-40 eps .1": 40,
+    "CW-l2 5x100 lr .01": 500,
+    "CW-l2 5x100": 500,
+    "DDN-100": 100,
+}
+"""Budgets in forward and backward passes; DeepFool has none, its time is in CPU seconds."""
+SLOW = {("DeepFool l2", "torchattacks"), ("DeepFool l2", "ART")}
+
+
+def scaled(model: nn.Module, factor: float) -> nn.Module:
+    """The same decisions from larger logits."""
+    return nn.Sequential(model, _Times(factor)).eval()
+
+
+class _Times(nn.Module):
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, logits: Tensor) -> Tensor:
+        return logits * self.factor
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """CPU time of one call."""
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def one_pass(model: nn.Module, images: Tensor, labels: Tensor) -> None:
+    """Forward and backward down to the pixels, parameters frozen."""
+    inputs = images.clone().requires_grad_(True)
+    torch.autograd.grad(F.cross_entropy(model(inputs), labels, reduction="sum"), inputs)
+
+
+@torch.no_grad()
+def look(model: nn.Module, images: Tensor) -> Tensor:
+    """Predictions [B]."""
+    return model(images).argmax(dim=1)
+
+
+def measure(
+    name: str,
+    library: str,
+    attack: Callable[[], Tensor],
+    looks: bool,
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+) -> None:
+    """Run one attack between bare passes and print its line."""
+    single = [seconds(lambda: one_pass(model, images, labels)) for _ in range(3)]
+    found: list[Tensor] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        spent = seconds(lambda: found.append(attack().detach()))
+    single += [seconds(lambda: one_pass(model, images, labels)) for _ in range(3)]
+    glance = min(seconds(lambda: look(model, images)) for _ in range(3))
+    bare = sum(single) / len(single)
+    spent += 2 * glance if looks else 0
+    adversarial = found[0]
+    before, after = look(model, images), look(model, adversarial)
+    eight = look(model, rounded(adversarial))
+    won = (before == labels) & (after != labels)
+    delta = (adversarial - images)[won].flatten(1)
+    ratio = ""
+    if name in PASSES:
+        ratio = f"{spent / (PASSES[name] * bare + 2 * glance):6.2f} x bare"
+    n = len(images)
+    print(
+        f"{name:20s} {library:14s} fooled {float((after != labels).sum()) / n:6.1%}  after 8 bits "
+        f"{float((eight != labels).sum()) / n:6.1%}  l2 {float(delta.norm(dim=1).mean()):.4f}  "
+        f"linf {float(delta.abs().amax(dim=1).mean() if len(delta) else torch.nan):.4f}  "
+        f"CPU {spent:7.2f} s {ratio}",
+        flush=True,
+    )
+
+
+def load(victim: str, count: int) -> tuple[nn.Module, Tensor, Tensor]:
+    """Model, test images in [0,1] and labels.
+
+    Raises:
+        UserError: If the data or the victim are not there.
+    """
+    model = load_victim(victim).module
+    if victim == "mnist-lenet":
+        digits, labels = read_mnist(find_external("data/mnist"), "test")
+        images = torch.from_numpy(digits[:count])[:, None].float() / 255
+        return model, images, torch.from_numpy(labels[:count])
+    signs = read_gtsrb(find_external("data/gtsrb")).part("test_tracks")
+    step = max(1, len(signs.records) // count)
+    chosen = type(signs)(signs.records[::step][:count], signs.read_bytes)
+    return model, crops(chosen, 32).float() / 255, classes_of(chosen)
+
+
+def main() -> None:
+    """Parse, run, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--victim", choices=("mnist-lenet", "gtsrb-cnn"), default="mnist-lenet")
+    parser.add_argument("--attacks", nargs="*", choices=sorted(OURS), default=list(OURS))
+    parser.add_argument("--slow", action="store_true", help="also DeepFool of ART and torchattacks")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    model, images, labels = load(arguments.victim, arguments.count)
+    classes = model(images[:1]).shape[1]
+    rows, missing = peers(model, classes)
+    for line in missing:
+        print(f"not measured: {line}")
+    for name in arguments.attacks:
+        outcome: list[Adversarials] = []
+        for library, attack in [("physadv", None), *rows.get(name, {}).items()]:
+            if (name, library) in SLOW and not arguments.slow:
+                continue
+            if attack is None:
+
+                def run(name: str = name, outcome: list[Adversarials] = outcome) -> Tensor:
+                    outcome.append(OURS[name](model, images, labels))
+                    return outcome[0].images
+
+                measure(name, library, run, False, model, images, labels)
+                print(f"    {outcome[0]}".replace("\n", "; "), flush=True)
+                continue
+            try:
+                measure(
+                    name, library, lambda a=attack: a(images, labels), True, model, images, labels
+                )
+            except Exception as error:
+                print(f"{name:20s} {library:14s} failed: {type(error).__name__}: {error}")
+    large = scaled(model, 1000.0)
+    far, _ = peers(large, classes)
+    for name in ("FGSM eps .3", "PGD-40 eps .3"):
+        if name not in arguments.attacks:
+            continue
+        found = OURS[name](large, images, labels)
+        print(f"logits x 1000, {name}: physadv {found}".replace("\n", "; "))
+        for library, attack in far.get(name, {}).items():
+            fooled = (look(large, attack(images, labels)) != labels).float().mean()
+            print(f"logits x 1000, {name}: {library} fooled {float(fooled):.1%}", flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,83 @@
+"""Every attack against a linear victim, whose optimum is a formula."""
+
+import pytest
+
+from physadv.digital.apgd import apgd
+from physadv.digital.bim import bim
+from physadv.digital.carlini_wagner import carlini_wagner
+from physadv.digital.carlini_wagner_l0 import carlini_wagner_l0
+from physadv.digital.carlini_wagner_linf import carlini_wagner_linf
+from physadv.digital.ddn import ddn
+from physadv.digital.deepfool import deepfool
+from physadv.digital.fgsm import fgsm
+from physadv.digital.hop_skip_jump import hop_skip_jump
+from physadv.digital.pgd import pgd
+
+SLACK = 1.05
+
+
+@pytest.mark.parametrize(
+    ("attack", "norm"),
+    [
+        (lambda *a: deepfool(*a), "l2"),
+        (lambda *a: deepfool(*a, norm="linf"), "linf"),
+        (lambda *a: carlini_wagner(*a), "l2"),
+        (lambda *a: ddn(*a), "l2"),
+    ],
+    ids=["deepfool-l2", "deepfool-linf", "cw-l2", "ddn"],
+)
+def test_smallest_change_is_near_the_optimum(known, attack, norm):
+    found = attack(known.model, known.images, known.labels)
+    assert found.success.all()
+    assert found.success_8bit.all()
+    ratio = getattr(found, norm) / getattr(known, norm)
+    assert ratio.min() > 0.999  # below the optimum something is counted wrongly
+    assert ratio.max() < SLACK
+
+
+def test_penalty_on_the_largest_change_leads_near_the_optimum(known, known_two):
+    # With two wrong classes a descent may end at the second nearest border.
+    for case, most in ((known_two, SLACK), (known, 1.15)):
+        found = carlini_wagner_linf(case.model, case.images, case.labels, rounds=20)
+        assert found.success_8bit.all()
+        assert (found.linf / case.linf).max() < most
+
+
+def test_fewest_pixels_are_found_up_to_one(known):
+    found = carlini_wagner_l0(known.model, known.images, known.labels, rounds=40, steps=40)
+    assert found.success_8bit.all()
+    assert ((known.l0 <= found.l0) & (found.l0 <= known.l0 + 1)).all()
+    assert (found.l0 == known.l0).float().mean() > 0.4
+
+
+def test_decisions_alone_lead_near_the_optimum(known_two):
+    found = hop_skip_jump(known_two.model, known_two.images, known_two.labels, probes=200)
+    assert found.success_8bit.all()
+    assert (found.l2 / known_two.l2).max() < SLACK
+
+
+@pytest.mark.parametrize(
+    ("attack", "norm"),
+    [
+        (fgsm, "linf"),
+        (fgsm, "l2"),
+        (bim, "linf"),
+        (bim, "l2"),
+        (bim, "l1"),
+        (pgd, "linf"),
+        (pgd, "l2"),
+        (pgd, "l1"),
+        (apgd, "linf"),
+        (apgd, "l2"),
+        (apgd, "l1"),
+    ],
+)
+def test_budget_just_above_the_optimum_suffices(known_two, attack, norm):
+    optimum = getattr(known_two, norm)
+    above, below = 0, 0
+    for n in range(len(known_two.images)):
+        one = known_two.model, known_two.images[n : n + 1], known_two.labels[n : n + 1]
+        above += int(attack(*one, eps=SLACK * float(optimum[n]), norm=norm).success)
+        below += int(attack(*one, eps=0.99 * float(optimum[n]), norm=norm).success)
+    assert below == 0
+    assert above == len(known_two.images)
