@@ -10,6 +10,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from physadv.report import text
+from physadv.report.describe import success_words
 from physadv.report.rates import Rate, rate_of
 from physadv.report.summary import ARTWORK, CellSummary, VictimSummary
 from physadv.report.svg import COLOURS, FAINT, INK, MARKERS, new_figure, style, svg_text
@@ -81,7 +82,8 @@ def distance_plot(summary: VictimSummary, label: str) -> str | None:
         axes = figure.add_subplot()
         for treatment in summary.treatments:
             kind: Kind = "hit" if treatment == "clean" else "target"
-            name = "clean, read right" if treatment == "clean" else f"{treatment}, read as target"
+            success = success_words(summary.target_class, summary.true_class)
+            name = "clean, right" if treatment == "clean" else f"{treatment}, {success}"
             _band(axes, distances, summary, treatment, kind, name)
         axes.set_ylim(-0.03, 1.03)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
