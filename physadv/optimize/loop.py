@@ -111,10 +111,10 @@ def _advance(task: Task, settings: Schedule, stage: str, state: _State) -> dict[
     with torch.no_grad():
         task.parameterization.project_(state.raw)
     state.step += 1
-    if not math.isfinite(float(loss.detach())):
+    if not (math.isfinite(float(loss.detach())) and bool(state.raw.isfinite().all())):
         raise UserError(
             f"optimise, step {state.step}",
-            "the loss is not a finite number",
+            "the loss or its gradient is not a finite number",
             "Check the victim: does it give finite logits and gradients for images in [0, 1]?",
         )
     return {

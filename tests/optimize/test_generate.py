@@ -19,6 +19,7 @@ from physadv.optimize.loop import learning_rate
 from physadv.optimize.problem import Settings, Weights
 from physadv.scene.faces import draw_face
 from physadv.victim.catalog import load_victim
+from physadv.victim.protocol import ClassifierVictim
 
 NO_TERMS = Weights(nps=0.0, tv=0.0)
 
@@ -214,3 +215,18 @@ def test_nan_from_a_victim_is_said(scene, colour_victim, short, tmp_path):
     broken = replace(colour_victim, module=Broken())
     with pytest.raises(UserError, match="not a finite number"):
         generate(scene, [broken], _recipe(short), tmp_path / "run")
+
+
+class BrokenGradient(torch.nn.Module):
+    """Finite logits whose gradient is NaN: the derivative of a square root at 0, times 0."""
+
+    def forward(self, images):
+        mean = images.mean(dim=(2, 3))
+        return (0 * mean).sqrt() + torch.tensor([1.0, 0.0, 0.0])
+
+
+def test_a_gradient_that_is_no_number_stops_the_run(scene, short, tmp_path):
+    victim = ClassifierVictim("broken", ("stop", "green", "blue"), "", 0, BrokenGradient())
+    with pytest.raises(UserError, match="the loss or its gradient is not a finite number"):
+        generate(scene, [victim], _recipe(short), tmp_path / "run")
+    assert not (tmp_path / "run" / "artwork.png").exists()
