@@ -3,6 +3,7 @@
 import shlex
 import sys
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +33,14 @@ PhotoSets = Annotated[
 ]
 
 
+class EnsembleName(StrEnum):
+    """``physadv.objective.ensemble.Ensemble`` for the command line."""
+
+    mean = "mean"
+    max = "max"
+    alternate = "alternate"
+
+
 def patch(
     scene: Annotated[
         str, typer.Argument(metavar="SCENE", help="Scene of objects by name or file.")
@@ -54,6 +63,21 @@ def patch(
     steps: Annotated[
         int, typer.Option(help="Steps of the optimiser, 8 crops each.", min=1)
     ] = HideSettings.steps,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="Earlier run whose patch is the first guess (default: grey noise).",
+            show_default=False,
+        ),
+    ] = None,
+    ensemble: Annotated[
+        EnsembleName,
+        typer.Option(
+            help="Loss of several victims: their mean, that of the one fooled least, or one "
+            "victim a step in turn, which costs less."
+        ),
+    ] = EnsembleName.mean,
     seed: Seed = 0,
     run: Annotated[
         Path | None,
@@ -70,7 +94,7 @@ def patch(
     victims = [load_detector(name) for name in victim]
     sets = [read_coco(path, loaded.true_class) for path in data]
     folder = run or Path("runs") / f"{loaded.name}-{seed}"
-    settings = replace(HideSettings(), steps=steps, seed=seed)
+    settings = replace(HideSettings(), steps=steps, seed=seed, ensemble=ensemble.value)
     command = shlex.join(["physadv", *sys.argv[1:]])
     try:
         with progress_line() as line:
@@ -78,7 +102,7 @@ def patch(
                 loaded,
                 victims,
                 sets,
-                PatchRecipe(palette, share, settings),
+                PatchRecipe(palette, share, str(start or ""), settings),
                 folder,
                 resume=resume,
                 device=chosen,

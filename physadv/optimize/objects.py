@@ -14,6 +14,7 @@ from physadv.artwork.printability import non_printability_score, total_variation
 from physadv.imaging.crops import SHAPES, Crops, Target, cut_crops
 from physadv.imaging.tiles import Tiles, paste_tiles, render_tiles, sample_tiles
 from physadv.objective.detection import hide
+from physadv.objective.ensemble import Ensemble, asked_at, weights_of
 from physadv.objective.terms import Terms
 from physadv.optimize.task import Estimate
 from physadv.scene.objects import ObjectScene, Placement
@@ -28,7 +29,8 @@ class HideSettings:
     """How long and how hard to optimise; see ``Settings`` for the schedule.
 
     ``crops`` images a step; ``confidence_margin`` and ``top`` as in ``objective.detection.hide``;
-    ``half`` computes the network in bfloat16 where it is faster.
+    ``half`` computes the network in bfloat16 where it is faster; ``ensemble`` is the rule for
+    several victims.
     """
 
     steps: int = 1000
@@ -43,6 +45,7 @@ class HideSettings:
     nps: float = 0.01
     tv: float = 0.1
     half: bool = True
+    ensemble: Ensemble = "mean"
 
 
 @dataclass(frozen=True)
@@ -75,9 +78,12 @@ class HideTask:
         which = int(generator.choice(len(SHAPES), p=counts / counts.sum()))
         group = self.groups[which]
         chosen = [group[i] for i in generator.integers(len(group), size=self.settings.crops)]
-        losses, found = self._judge(colours, chosen, SHAPES[which], generator)
-        values = {v.name: loss.mean() for v, loss in zip(self.victims, losses, strict=True)}
-        weights = {victim.name: 1 / len(self.victims) for victim in self.victims}
+        rule = self.settings.ensemble
+        asked = asked_at(rule, len(self.victims), step)
+        losses, found = self._judge(colours, chosen, SHAPES[which], generator, asked)
+        names = [self.victims[index].name for index in asked]
+        values = {name: loss.mean() for name, loss in zip(names, losses, strict=True)}
+        weights = dict(zip(names, weights_of(rule, list(values.values())), strict=True))
         if self.settings.nps:
             palette = PRINTABLE_30.to(colours)
             values["nps"] = non_printability_score(colours.flatten(1).T, palette)
@@ -107,7 +113,8 @@ class HideTask:
             for start in range(0, len(group), self.settings.crops):
                 generator = generator_for(self.settings.seed, "objects held out", which, start)
                 chosen = group[start : start + self.settings.crops]
-                loss, seen = self._judge(colours, chosen, SHAPES[which], generator)
+                everyone = range(len(self.victims))
+                loss, seen = self._judge(colours, chosen, SHAPES[which], generator, everyone)
                 losses.append(torch.stack(loss).mean(0))
                 found.append(seen)
         return torch.cat(losses), torch.cat(found)
@@ -118,8 +125,9 @@ class HideTask:
         targets: Sequence[Target],
         shape: tuple[int, int],
         generator: np.random.Generator,
+        asked: Sequence[int],
     ) -> tuple[list[Tensor], Tensor]:
-        """Losses [P] of each victim, and whether any of them finds each object, [P].
+        """Losses [P] of the victims asked, and whether any of them finds each object, [P].
 
         ``colours`` None shows the objects without a patch.
         """
@@ -134,7 +142,8 @@ class HideTask:
         frame = torch.from_numpy(crops.frame).to(self.device)
         losses = []
         found = torch.zeros(len(boxes), dtype=torch.bool, device=self.device)
-        for victim, index in zip(self.victims, self.class_indices, strict=True):
+        for number in asked:
+            victim, index = self.victims[number], self.class_indices[number]
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.half):
                 heads = victim.candidates(images)
             judged = [

@@ -8,16 +8,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from physadv.artwork.files import JSON_NAME, Artwork, load_artwork, save_artwork
 from physadv.artwork.palette import palette_record
 from physadv.artwork.parameterization import parameterization_of
 from physadv.checks import UserError, check_range
 from physadv.data.coco import AnnotatedPhoto, AnnotatedPhotos, split_scenes
+from physadv.data.files import read_json
 from physadv.imaging.crops import SHAPES, targets_of
 from physadv.optimize.loop import Result, optimise
 from physadv.optimize.objects import HideSettings, HideTask
-from physadv.optimize.run import new_manifest, open_run, record_results
+from physadv.optimize.run import RUN_NAME, new_manifest, open_run, record_results
 from physadv.optimize.task import Progress
 from physadv.scene.objects import ObjectScene
 from physadv.types import NOTHING
@@ -31,11 +33,13 @@ class PatchRecipe:
     """What to make: everything besides scene, victims and photographs that determines the patch.
 
     ``share`` is the part of the photographs that may be optimised on; the rest stays for the
-    judge.
+    judge. ``start`` is the folder of an earlier run whose patch is the first guess; empty for
+    grey noise.
     """
 
     palette: str = "rgb"
     share: float = 0.6
+    start: str = ""
     settings: HideSettings = field(default_factory=HideSettings)
 
     def options(self) -> dict[str, Any]:
@@ -100,6 +104,8 @@ def make_patch(
                 f"none is at least {scene.least_height:.0%} of its photograph's height",
                 "Give more photographs, or lower the scene's least_height.",
             )
+    parameterization = parameterization_of(recipe.palette, scene.patch.texels)
+    initial, seen = _first_guess(recipe, scene.patch.texels)
     manifest = new_manifest(
         command,
         scene.model_dump(mode="json", exclude={"folder"}),
@@ -107,10 +113,10 @@ def make_patch(
         target=NOTHING,
         layout="patch",
         seed=recipe.settings.seed,
-        options=recipe.options() | {"photographs": sorted(photo.sha256 for photo in used)},
+        options=recipe.options()
+        | {"photographs": sorted({photo.sha256 for photo in used} | set(seen))},
     )
     manifest.skipped.extend(f"{name}: {why}" for part in data for name, why in part.skipped)
-    parameterization = parameterization_of(recipe.palette, scene.patch.texels)
     folder = open_run(Path(out), manifest, resume=resume)
     if resume and (folder / JSON_NAME).exists():
         artwork = load_artwork(folder)
@@ -132,11 +138,38 @@ def make_patch(
         recipe.settings,
         device,
     )
-    result = optimise(task, recipe.settings, stage="fit", folder=folder, progress=progress)
+    result = optimise(
+        task, recipe.settings, stage="fit", initial=initial, folder=folder, progress=progress
+    )
     artwork = _artwork(scene, names, recipe, result)
     save_artwork(artwork, folder)
     record_results(folder, artwork, time.monotonic() - started)
     return artwork
+
+
+def _first_guess(recipe: PatchRecipe, texels: int) -> tuple[Tensor | None, list[str]]:
+    """Raw colours to start from, and the photographs that they have seen, which count as used."""
+    if not recipe.start:
+        return None, []
+    folder = Path(recipe.start)
+    artwork = load_artwork(folder)
+    if recipe.palette != "rgb" or artwork.rgba.shape[:2] != (texels, texels):
+        height, width = artwork.rgba.shape[:2]
+        raise UserError(
+            f"start from {folder}",
+            f"its patch has {width} x {height} texels, this one {texels} and palette "
+            f"{recipe.palette}",
+            "Start from a patch of as many texels, with palette rgb.",
+        )
+    recorded = read_json(folder / RUN_NAME).get("options", {}).get("photographs")
+    if not isinstance(recorded, list):
+        raise UserError(
+            f"start from {folder}",
+            f"{RUN_NAME} does not list the photographs that it was optimised on",
+            "Give a run of `physadv patch`, or the judge could not leave them out.",
+        )
+    colours = torch.from_numpy(artwork.rgba[..., :3].copy()).permute(2, 0, 1).float() / 255
+    return colours.contiguous(), [str(entry) for entry in recorded]
 
 
 def _window_scale(

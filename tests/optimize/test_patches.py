@@ -91,3 +91,39 @@ def test_wrong_input(scene, people, red_detector, tmp_path):
     )
     with pytest.raises(UserError, match="another run"):
         make_patch(scene, [red_detector], [people], recipe, tmp_path / "b")
+
+
+@pytest.mark.parametrize("rule", ["mean", "max", "alternate"])
+def test_two_victims_under_every_rule(scene, people, red_detector, tmp_path, rule):
+    twin = replace(red_detector, name="twin")
+    settings = replace(SETTINGS, nps=0.0, tv=0.0, ensemble=rule)
+    recipe = PatchRecipe(share=0.5, settings=settings)
+    artwork = make_patch(scene, [red_detector, twin], [people], recipe, tmp_path / "run")
+    assert np.median(artwork.rgba[..., 0]) == round(255 * PRINTABLE_LOW)
+    history = (tmp_path / "run" / "history.jsonl").read_text().splitlines()
+    asked = [set(json.loads(line)["terms"]) - {"nps", "tv"} for line in history]
+    assert all(len(names) == (1 if rule == "alternate" else 2) for names in asked)
+
+
+def test_a_patch_starts_from_another_and_inherits_what_it_has_seen(
+    scene, people, red_detector, tmp_path
+):
+    first = PatchRecipe(share=0.5, settings=SETTINGS)
+    made = make_patch(scene, [red_detector], [people], first, tmp_path / "first")
+    later = PatchRecipe(
+        share=0.25,
+        start=str(tmp_path / "first"),
+        settings=replace(SETTINGS, steps=1, learning_rate=1e-6, final_learning_rate=1e-6),
+    )
+    again = make_patch(scene, [red_detector], [people], later, tmp_path / "second")
+    assert np.abs(again.rgba.astype(int) - made.rgba).max() <= 1
+    seen = [
+        json.loads((tmp_path / name / "run.json").read_text())["options"]["photographs"]
+        for name in ("first", "second")
+    ]
+    assert seen[0] == seen[1]
+    with pytest.raises(UserError, match="palette"):
+        make_patch(
+            scene, [red_detector], [people], replace(later, palette="grey"), tmp_path / "third"
+        )
+    assert not (tmp_path / "third").exists()
