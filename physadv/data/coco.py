@@ -154,6 +154,11 @@ def _photo(
     if not boxes:
         return None
     mask = folder / str(image["mask"]) if image.get("mask") else None
+    if mask is not None and _size_of(mask) != (width, height):
+        skipped.append(
+            (str(image["mask"]), f"no mask of {width} x {height} px; {name} is used bare")
+        )
+        mask = None
     return AnnotatedPhoto(
         file,
         name,
@@ -162,7 +167,7 @@ def _photo(
         height,
         np.array(boxes, np.float64),
         tuple(labels),
-        mask if mask is not None and mask.is_file() else None,
+        mask,
         tuple(values),
         np.array(crowds, np.float64).reshape(-1, 4),
     )

@@ -13,6 +13,7 @@ from physadv.artwork.treatments import stuck_colours
 from physadv.checks import UserError
 from physadv.data.coco import AnnotatedPhoto
 from physadv.data.files import read_image_rgb
+from physadv.data.instances import hidden_by_others, read_instances
 from physadv.evaluate.conditions import Conditions, sample_conditions
 from physadv.evaluate.detections import Judgement
 from physadv.evaluate.exposure import encode
@@ -50,6 +51,7 @@ class _Staged:
     picture: Picture
     chosen: npt.NDArray[np.int64]
     places: list[Place]
+    hidden: list[npt.NDArray[np.bool_] | None]
     conditions: Conditions
     draw: int
 
@@ -238,7 +240,12 @@ def _stage(
     generator = generator_for(seed, "judge objects", photo.sha256, draw)
     places = [draw_place(scene, photo.boxes[n], generator) for n in chosen]
     conditions = sample_conditions(scene.judge, generator)
-    return _Staged(photo, picture, chosen, places, conditions, draw)
+    instances = read_instances(photo) if scene.occlusion else None
+    hidden = [
+        None if instances is None else hidden_by_others(instances, photo.mask_values[n])
+        for n in chosen
+    ]
+    return _Staged(photo, picture, chosen, places, hidden, conditions, draw)
 
 
 def _pictures(staged: _Staged, artwork: Artwork, seed: int) -> dict[Treatment, Picture]:
@@ -254,9 +261,9 @@ def _picture(staged: _Staged, artwork: Artwork, treatment: Treatment, seed: int)
     texels = int(artwork.recipe.get("colour_texels", len(artwork.rgba)))
     colours = stuck_colours(treatment, artwork, texels, prints)
     if colours is not None:
-        for number, place in enumerate(staged.places):
+        for number, (place, hidden) in enumerate(zip(staged.places, staged.hidden, strict=True)):
             sensor = generator_for(seed, "judge sensor", *keys, number)
-            picture = stick_patch(picture, colours, place, staged.conditions, sensor)
+            picture = stick_patch(picture, colours, place, staged.conditions, sensor, hidden)
     return encode(picture, staged.conditions.jpeg_quality)
 
 

@@ -1,10 +1,11 @@
 """Compositing a free patch onto an object in a photograph, with OpenCV, at its own resolution."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from scipy.interpolate import RBFInterpolator
 
 from physadv.evaluate.conditions import Conditions
 from physadv.evaluate.exposure import colour_affine, light_field
@@ -15,15 +16,22 @@ Array = npt.NDArray[np.float64]
 
 _TEXEL_PX = 4  # least texels' size in the oversampled layer
 _MOST_OVERSAMPLE = 16
+_CONTROL = 5  # points of the judge's spline along a side
+_COARSE = 64
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a patch sits in a photograph: ``centre`` [2] x, y and ``side`` in pixels."""
+    """Where a patch sits in a photograph: ``centre`` [2] x, y and ``side`` in pixels.
+
+    ``cloth`` [K,2] are the displacements, in shares of the side, of K = 5 x 5 points of a
+    thin-plate spline that bends it; None leaves it flat.
+    """
 
     centre: Array
     side: float
     roll_rad: float
+    cloth: Array | None = None
 
     @property
     def corners(self) -> Array:
@@ -43,7 +51,11 @@ def draw_place(scene: ObjectScene, box: Array, generator: np.random.Generator) -
     factor, roll = ranges.size.sample(generator, 1)[0], ranges.roll_deg.sample(generator, 1)[0]
     shift = generator.uniform(-1, 1, 2) * ranges.shift
     centre = box[:2] + (np.array(scene.patch.centre) + shift) * size
-    return Place(centre, base * scene.patch.share * float(factor), float(np.deg2rad(roll)))
+    cloth = None
+    if ranges.cloth:
+        cloth = generator.uniform(-ranges.cloth, ranges.cloth, (_CONTROL**2, 2))
+    side = base * scene.patch.share * float(factor)
+    return Place(centre, side, float(np.deg2rad(roll)), cloth)
 
 
 def stick_patch(
@@ -52,6 +64,7 @@ def stick_patch(
     place: Place,
     conditions: Conditions,
     generator: np.random.Generator,
+    hidden: npt.NDArray[np.bool_] | None = None,
 ) -> Picture:
     """Composite a printed patch.
 
@@ -64,13 +77,15 @@ def stick_patch(
         place: Where; what reaches beyond the photograph is cut off.
         conditions: One draw of printer, light, optics and noise.
         generator: Source of the noise.
+        hidden: [H,W] where something is in front of the patch; None for nowhere.
 
     Returns:
         [H,W,3] uint8 RGB.
     """
     rim = int(np.ceil(3 * conditions.defocus_px)) + 2
-    low = np.floor(place.corners.min(axis=0)).astype(int) - rim
-    high = np.ceil(place.corners.max(axis=0)).astype(int) + rim
+    corners = _canvas(place).corners
+    low = np.floor(corners.min(axis=0)).astype(int) - rim
+    high = np.ceil(corners.max(axis=0)).astype(int) + rim
     width, height = (int(v) for v in high - low)
     seen, alpha = _layer(colours, place, conditions, (width, height), low)
     noise = generator.standard_normal(seen.shape, dtype=np.float32) * 255 * conditions.noise_sd
@@ -82,9 +97,43 @@ def stick_patch(
     here = (slice(y1 - low[1], y2 - low[1]), slice(x1 - low[0], x2 - low[0]))
     part = photo[y1:y2, x1:x2].astype(np.float32)
     mixed = part * (1 - alpha[here]) + seen[here] + noise[here] * alpha[here]
+    if hidden is not None:
+        mixed = np.where(hidden[y1:y2, x1:x2, None], part, mixed)
     stuck = photo.copy()
     stuck[y1:y2, x1:x2] = np.rint(mixed.clip(0, 255)).astype(np.uint8)
     return stuck
+
+
+def _margin(cloth: Array) -> float:
+    """By how much, in shares of its side, a bent patch may reach beyond the flat one."""
+    return 2 * float(np.abs(cloth).max())
+
+
+def _canvas(place: Place) -> Place:
+    """The flat square that holds the patch, bent or not."""
+    if place.cloth is None:
+        return place
+    return replace(place, side=place.side * (1 + 2 * _margin(place.cloth)), cloth=None)
+
+
+def _bend(texture: npt.NDArray[np.float32], cloth: Array) -> npt.NDArray[np.float32]:
+    """The texture [s,s,4] on its canvas, seen through a thin-plate spline."""
+    line = np.linspace(-0.5, 0.5, _CONTROL)
+    controls = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
+    spline = RBFInterpolator(controls, cloth, kernel="thin_plate_spline", degree=1)
+    side, margin = len(texture), _margin(cloth)
+    canvas = round(side * (1 + 2 * margin))
+    # The spline is smooth: it is evaluated on a coarse grid and enlarged.
+    coarse = ((np.arange(_COARSE) + 0.5) / _COARSE - 0.5) * (1 + 2 * margin)
+    grid = np.stack(np.meshgrid(coarse, coarse), axis=-1)
+    moved = spline(grid.reshape(-1, 2)).reshape(grid.shape).astype(np.float32)
+    moved = cv2.resize(moved, (canvas, canvas), interpolation=cv2.INTER_CUBIC)
+    share = ((np.arange(canvas) + 0.5) / canvas - 0.5) * (1 + 2 * margin)
+    place = np.stack(np.meshgrid(share, share), axis=-1) + moved
+    pixels = ((place + 0.5) * side - 0.5).astype(np.float32)
+    return cv2.remap(
+        texture, pixels[..., 0], pixels[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+    )
 
 
 def _layer(
@@ -107,9 +156,11 @@ def _layer(
     by = int(np.clip(np.ceil(_TEXEL_PX * len(colours) / place.side), 2, _MOST_OVERSAMPLE))
     repeat = max(1, -(-int(by * place.side) // len(colours)))
     texture = texture.repeat(repeat, 0).repeat(repeat, 1)
+    if place.cloth is not None:
+        texture = _bend(texture, place.cloth)
     side_y, side_x = texture.shape[:2]
     source = np.array([[0, 0], [side_x, 0], [side_x, side_y], [0, side_y]], np.float32) - 0.5
-    target = ((place.corners - low) * by - 0.5).astype(np.float32)
+    target = ((_canvas(place).corners - low) * by - 0.5).astype(np.float32)
     warped = cv2.warpPerspective(
         texture,
         cv2.getPerspectiveTransform(source, target),

@@ -13,6 +13,8 @@ from torch import Tensor
 
 from physadv.data.coco import AnnotatedPhoto
 from physadv.data.files import read_image_rgb
+from physadv.data.instances import Instances, hidden_by_others, read_instances
+from physadv.imaging.tiles import Tiles
 
 Array = npt.NDArray[np.float64]
 
@@ -35,11 +37,17 @@ class Target:
 
 @dataclass(frozen=True)
 class Crops:
-    """``images`` [B,3,h,w] in [0,1]; ``boxes`` [P,4] xyxy of all objects in them, ``frame`` [P]."""
+    """``images`` [B,3,h,w] in [0,1]; ``boxes`` [P,4] xyxy of all objects in them, ``frame`` [P].
+
+    ``instances`` [B,h,w] says which object each pixel belongs to (0: none known) and ``values``
+    [P] which value is whose; None where that was not asked for.
+    """
 
     images: Tensor
     boxes: Array
     frame: npt.NDArray[np.int64]
+    instances: Instances | None
+    values: npt.NDArray[np.int32]
 
 
 def targets_of(
@@ -80,6 +88,8 @@ def cut_crops(
     least_height: float,
     generator: np.random.Generator,
     device: torch.device,
+    *,
+    with_instances: bool = False,
 ) -> Crops:
     """Cut one window around each target: shifted, scaled a little, mirrored half the time.
 
@@ -90,46 +100,91 @@ def cut_crops(
             are listed too.
         generator: Source of the draws.
         device: Where the images go.
+        with_instances: Cut the instance masks too.
     """
-    images, boxes, frames = [], [], []
+    images, boxes, frames, masks, values = [], [], [], [], []
     for n, target in enumerate(targets):
         factor = generator.uniform(*_SCALE)
         mirrored = generator.random() < 0.5
         shift = generator.uniform(-0.5, 0.5, 2)
         photo = _scaled(target.photo.path, target.scale, target.photo.sha256)
-        picture, inside = _window(photo, target, shape, factor, shift)
+        matrix, inside = _window(target, shape, factor, shift)
+        picture = cv2.warpAffine(
+            photo,
+            matrix,
+            shape[::-1],
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=(_GREY, _GREY, _GREY),
+        )
+        if with_instances:
+            mask = _instances(target, matrix, shape)
+            masks.append(mask[:, ::-1] if mirrored else mask)
         own = target.photo.boxes * target.scale * factor - np.tile(inside, 2)
         tall = target.photo.boxes[:, 3] - target.photo.boxes[:, 1]
         is_target = (target.photo.boxes * target.scale == target.box).all(axis=1)
         wanted = tall >= least_height * target.photo.height
         own, is_target = own[wanted], is_target[wanted]
+        whose = np.array(target.photo.mask_values, np.int32)[wanted]
         if mirrored:
             picture = picture[:, ::-1]
             own = np.stack([shape[1] - own[:, 2], own[:, 1], shape[1] - own[:, 0], own[:, 3]], 1)
         images.append(np.ascontiguousarray(picture))
-        for box, kept in zip(own, is_target, strict=True):
+        for box, kept, value in zip(own, is_target, whose, strict=True):
             limit = np.array([shape[1], shape[0]] * 2, np.float64)
             clipped = np.clip(box, 0, limit)
             area = np.prod(np.maximum(box[2:] - box[:2], 0))
             if kept or np.prod(clipped[2:] - clipped[:2]) >= (1 - _MOST_CUT) * area:
                 boxes.append(clipped)
                 frames.append(n)
+                values.append(value)
     batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
     return Crops(
         batch.to(device).float().div_(255).contiguous(),
         np.array(boxes, np.float64).reshape(-1, 4),
         np.array(frames, np.int64),
+        np.stack(masks) if with_instances else None,
+        np.array(values, np.int32),
     )
 
 
+def _instances(target: Target, matrix: Array, shape: tuple[int, int]) -> Instances:
+    """The window's part of the instance mask, without interpolation."""
+    found = read_instances(target.photo)
+    if found is None:
+        return np.zeros(shape, np.int32)
+    # The mask has the photograph's own pixels; the matrix starts from the scaled ones.
+    sizes = np.array([found.shape[1], found.shape[0]])
+    factor = np.round(sizes * target.scale) / sizes
+    scaling = np.array(
+        [[factor[0], 0, 0.5 * (factor[0] - 1)], [0, factor[1], 0.5 * (factor[1] - 1)]]
+    )
+    whole = matrix @ np.vstack([scaling, [0, 0, 1]])
+    cut = cv2.warpAffine(found.astype(np.float32), whole, shape[::-1], flags=cv2.INTER_NEAREST)
+    return cut.astype(np.int32)
+
+
+def visible(crops: Crops, tiles: Tiles) -> Tensor:
+    """[M,1,t,t] 1 where nothing is known to be in front of the patch of each object, else 0."""
+    side = tiles.tile_px
+    shown = np.ones((len(tiles), 1, side, side), np.float32)
+    if crops.instances is not None:
+        around = np.pad(crops.instances, ((0, 0), (side, side), (side, side)))
+        height, width = crops.instances.shape[1:]
+        for m, (left, top) in enumerate(tiles.corners.tolist()):
+            x, y = (int(np.clip(v, -side, s) + side) for v, s in ((left, width), (top, height)))
+            part = around[crops.frame[m], y : y + side, x : x + side]
+            shown[m, 0][hidden_by_others(part, crops.values[m])] = 0
+    return torch.from_numpy(shown).to(tiles.side.device)
+
+
 def _window(
-    photo: npt.NDArray[np.uint8],
     target: Target,
     shape: tuple[int, int],
     factor: float,
     shift: Array,
-) -> tuple[npt.NDArray[np.uint8], Array]:
-    """The window's pixels, and the place of its top left in the scaled photograph."""
+) -> tuple[Array, Array]:
+    """From the scaled photograph to the window [2,3], and the place of its top left there [2]."""
     height, width = shape
     box = target.box * factor
     middle, size = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
@@ -137,12 +192,4 @@ def _window(
     left, top = np.round(middle + shift * free - [width / 2, height / 2])
     half = 0.5 * (factor - 1)  # cv2 puts pixel centres at integers
     matrix = np.array([[factor, 0, half - left], [0, factor, half - top]])
-    picture = cv2.warpAffine(
-        photo,
-        matrix,
-        (width, height),
-        flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=(_GREY, _GREY, _GREY),
-    )
-    return picture, np.array([left, top])
+    return matrix, np.array([left, top])

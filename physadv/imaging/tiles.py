@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from physadv.imaging.cloth import CONTROL, displacement
 from physadv.imaging.light import colour_transforms, light_fields
 from physadv.scene.schema import Imaging
 
@@ -22,7 +23,8 @@ class Tiles:
     ``frame`` [M] int64 says where each goes; ``centre`` [M,2] x, y; ``side`` [M]; ``roll_rad``
     [M], positive clockwise. ``matrix`` [M,3,3] and ``bias`` [M,3] are printer and light on the
     patch's colours, ``light`` [M,1,10,10] the field of light over it, ``noise_sd`` [M] the
-    sensor's noise, drawn from ``noise_seed``.
+    sensor's noise, drawn from ``noise_seed``. ``cloth`` [M,K,2] bends the patches (see
+    ``cloth.displacement``); None leaves them flat.
     """
 
     frame: Tensor
@@ -34,6 +36,7 @@ class Tiles:
     light: Tensor
     noise_sd: Tensor
     noise_seed: int
+    cloth: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.side)
@@ -42,7 +45,9 @@ class Tiles:
     def tile_px(self) -> int:
         """Side of the square of pixels that holds any of the patches, however turned."""
         reach = (self.side * (self.roll_rad.cos().abs() + self.roll_rad.sin().abs())).max()
-        return int(reach.ceil()) + 2
+        # A bent edge lies beyond its control points' reach by little; twice theirs is ample.
+        bent = 0.0 if self.cloth is None else float(self.cloth.abs().max())
+        return int((reach * (1 + 4 * bent)).ceil()) + 2
 
     @property
     def corners(self) -> Tensor:
@@ -58,6 +63,7 @@ def sample_tiles(
     roll_rad: np.ndarray,
     generator: np.random.Generator,
     device: torch.device,
+    cloth: float = 0.0,
 ) -> Tiles:
     """Draw printer, light and noise for patches at given places.
 
@@ -70,6 +76,7 @@ def sample_tiles(
         roll_rad: [M].
         generator: Source of the draws.
         device: Where the tensors live; the draws do not depend on it.
+        cloth: How far control points of the print stray, as a share of its side.
     """
     count = len(side)
     gain = 1 + generator.normal(0, ranges.printer_sd, (count, 1, 3))
@@ -93,6 +100,7 @@ def sample_tiles(
         tensor(fields),
         tensor(noise_sd),
         int(generator.integers(1 << 31)),
+        tensor(generator.uniform(-cloth, cloth, (count, CONTROL**2, 2))) if cloth else None,
     )
 
 
@@ -104,7 +112,8 @@ def _grid(tiles: Tiles) -> Tensor:
     y = (offset[:, 1:] + pixels)[:, :, None]
     cos, sin = (f(tiles.roll_rad)[:, None, None] for f in (torch.cos, torch.sin))
     size = tiles.side[:, None, None]
-    return torch.stack([(cos * x + sin * y) / size, (cos * y - sin * x) / size], dim=-1)
+    place = torch.stack([(cos * x + sin * y) / size, (cos * y - sin * x) / size], dim=-1)
+    return place if tiles.cloth is None else place + displacement(place, tiles.cloth)
 
 
 def render_tiles(colours: Tensor, tiles: Tiles) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from physadv.artwork.palette import PRINTABLE_30
 from physadv.artwork.parameterization import Parameterization
 from physadv.artwork.printability import non_printability_score, total_variation
-from physadv.imaging.crops import SHAPES, Crops, Target, cut_crops
+from physadv.imaging.crops import SHAPES, Crops, Target, cut_crops, visible
 from physadv.imaging.tiles import Tiles, paste_tiles, render_tiles, sample_tiles
 from physadv.objective.detection import hide
 from physadv.objective.ensemble import Ensemble, asked_at, weights_of
@@ -131,11 +131,20 @@ class HideTask:
 
         ``colours`` None shows the objects without a patch.
         """
-        crops = cut_crops(targets, shape, self.scene.least_height, generator, self.device)
+        crops = cut_crops(
+            targets,
+            shape,
+            self.scene.least_height,
+            generator,
+            self.device,
+            with_instances=self.scene.occlusion,
+        )
         images = crops.images
         if colours is not None:
             tiles = place_patches(self.scene, self.scene.placement, crops, generator, self.device)
             seen, coverage = render_tiles(colours, tiles)
+            if self.scene.occlusion:
+                coverage = coverage * visible(crops, tiles)
             images = paste_tiles(images, seen, coverage, tiles)
         images = images.contiguous(memory_format=torch.channels_last)
         boxes = torch.from_numpy(crops.boxes).float().to(self.device)
@@ -170,4 +179,6 @@ def place_patches(
     shift = generator.uniform(-1, 1, (count, 2)) * placement.shift
     centre = crops.boxes[:, :2] + (np.array(scene.patch.centre) + shift) * size
     roll = np.deg2rad(placement.roll_deg.sample(generator, count))
-    return sample_tiles(scene.imaging, crops.frame, centre, side, roll, generator, device)
+    return sample_tiles(
+        scene.imaging, crops.frame, centre, side, roll, generator, device, placement.cloth
+    )

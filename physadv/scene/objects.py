@@ -25,11 +25,16 @@ class FreePatch(_Strict):
 
 
 class Placement(_Strict):
-    """How far a patch strays from its place: factors on its side, shares of the box, degrees."""
+    """How far a patch strays from its place: factors on its side, shares of the box, degrees.
+
+    ``cloth`` is how far the points of a thin-plate spline that bends it stray, as a share of its
+    side.
+    """
 
     size: Spread
     shift: Share
     roll_deg: Spread
+    cloth: Annotated[float, Field(ge=0, le=0.15)] = 0.0
 
     @model_validator(mode="after")
     def _positive(self) -> "Placement":
@@ -43,6 +48,7 @@ class ObjectScene(_Strict):
 
     ``true_class`` lists accepted class names; the first that a victim knows is what must not be
     found. Objects lower than ``least_height`` of the photograph's height are left alone.
+    With ``occlusion``, what a photograph's instance mask gives to another object hides the patch.
     ``placement`` and ``imaging`` are the optimiser's, ``judge_placement`` and ``judge`` the
     judge's. The optimiser applies printer, light and noise of its ranges; optics and files are the
     judge's alone.
@@ -54,6 +60,7 @@ class ObjectScene(_Strict):
     true_class: tuple[str, ...] = Field(min_length=1)
     patch: FreePatch
     least_height: Share = 0.25
+    occlusion: bool = False
     placement: Placement
     judge_placement: Placement
     imaging: Imaging
