@@ -22,7 +22,7 @@ def tiles_of(side, cloth=None, centre=(50.0, 60.0), roll=0.2):
     eye, zero = torch.eye(3)[None], torch.zeros(1, 3)
     return Tiles(
         torch.zeros(1, dtype=torch.long),
-        torch.tensor([centre]),
+        torch.tensor([centre], dtype=torch.float32),
         torch.tensor([side]),
         torch.tensor([roll]),
         eye,
