@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from physadv.checks import UserError
-from physadv.data.files import NOT_AN_IMAGE, read_json, sha256_of
+from physadv.data.files import NOT_AN_IMAGE, open_image, read_json, sha256_of
 
 Array = npt.NDArray[np.float64]
 
@@ -176,7 +175,7 @@ def _photo(
 def _size_of(file: Path) -> tuple[int, int] | None:
     """Width and height as seen upright, from the file's header; None if it is no image."""
     try:
-        with Image.open(file) as image:
+        with open_image(file) as image:
             turned = image.getexif().get(_ORIENTATION, 1) in _SIDEWAYS
             return (image.height, image.width) if turned else (image.width, image.height)
     except NOT_AN_IMAGE:

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -134,18 +135,43 @@ def read_json(path: Path) -> Any:
         raise UserError(f"read {path}", f"not valid JSON ({error})", "Mend the file.") from error
 
 
+@contextmanager
+def open_image(path: Path) -> Iterator[Image.Image]:
+    """Open an image with Pillow; raises any of ``NOT_AN_IMAGE``."""
+    with warnings.catch_warnings():
+        # Large phone and scanner pictures are no bombs; Pillow refuses those twice as large.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with Image.open(path) as image:
+            yield image
+
+
 def read_image_rgb(path: Path) -> npt.NDArray[np.uint8]:
     """Read an image as [H, W, 3] uint8 sRGB with its EXIF orientation applied.
 
+    16-bit greys keep their upper 8 bits; what is transparent is white, as a viewer shows it.
+
     Raises:
-        UserError: If the file is missing, truncated or not an image.
+        UserError: If the file is missing, truncated, not an image, or of 32-bit values.
     """
     try:
-        with Image.open(path) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+        with open_image(path) as image:
+            return _as_rgb(ImageOps.exif_transpose(image))
     except FileNotFoundError as error:
         raise UserError(f"read image {path}", "no such file", "Check the path.") from error
     except NOT_AN_IMAGE as error:
         raise UserError(
             f"read image {path}", f"not a readable image ({error})", "Give a JPEG or PNG file."
         ) from error
+
+
+def _as_rgb(image: Image.Image) -> npt.NDArray[np.uint8]:
+    if image.mode.startswith("I;16"):
+        # Pillow would clip these values to 255 rather than scale them.
+        values = np.asarray(image).astype(np.int64) >> 8
+        return values.clip(0, 255).astype(np.uint8)[..., None].repeat(3, axis=2)
+    if image.mode in ("I", "F"):
+        raise ValueError("32-bit values have no agreed white")
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    return np.asarray(image.convert("RGB"))

@@ -2,11 +2,10 @@
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from physadv.checks import UserError
 from physadv.data.coco import AnnotatedPhoto
-from physadv.data.files import NOT_AN_IMAGE
+from physadv.data.files import NOT_AN_IMAGE, open_image
 
 Instances = npt.NDArray[np.int32]
 
@@ -21,7 +20,7 @@ def read_instances(photo: AnnotatedPhoto) -> Instances | None:
         return None
     asked = f"instance mask {photo.mask}"
     try:
-        with Image.open(photo.mask) as image:
+        with open_image(photo.mask) as image:
             values = np.asarray(image)
     except NOT_AN_IMAGE as error:
         raise UserError(asked, f"not a readable image ({error})", "Give a PNG.") from error

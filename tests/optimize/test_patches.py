@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from physadv.artwork.files import load_artwork
+from physadv.artwork.files import Artwork, load_artwork
 from physadv.artwork.parameterization import PRINTABLE_LOW
 from physadv.checks import UserError
 from physadv.data.coco import read_coco
@@ -127,3 +128,27 @@ def test_a_patch_starts_from_another_and_inherits_what_it_has_seen(
             scene, [red_detector], [people], replace(later, palette="grey"), tmp_path / "third"
         )
     assert not (tmp_path / "third").exists()
+
+
+def test_a_judgement_of_odd_photographs(scene, red_people, red_detector, tmp_path):
+    """16 bits, grey, transparent and single-pixel photographs are judged like all others."""
+    folder = red_people.parent / "images"
+    one = np.asarray(Image.open(folder / "red000.png"))
+    Image.fromarray(one[..., 0].astype(np.uint16) * 257).save(folder / "red000.png")
+    Image.fromarray(one[..., 0]).save(folder / "red001.png")
+    Image.fromarray(np.dstack([one, np.full(one.shape[:2], 90, np.uint8)])).save(
+        folder / "red002.png"
+    )
+    Image.new("RGB", (1, 1), (200, 10, 10)).save(folder / "red003.png")
+    content = json.loads(red_people.read_text())
+    content["images"][3].update(width=1, height=1)
+    content["annotations"][3]["bbox"] = [0, 0, 1, 1]
+    red_people.write_text(json.dumps(content))
+    photos = read_coco(red_people, ["person"]).photos
+    assert len(photos) == 12
+    green = Artwork(
+        np.full((64, 64, 4), (0, 200, 0, 255), np.uint8), 400, 400, "patch:x", "nothing", ("red",)
+    )
+    result = evaluate_objects(green, scene, photos, red_detector, group="odd")
+    assert len(result.trials) == 12 * len(TREATMENTS)
+    assert not result.skipped
