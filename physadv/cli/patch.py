@@ -38,7 +38,7 @@ class EnsembleName(StrEnum):
 
     mean = "mean"
     max = "max"
-    alternate = "alternate"
+    random = "random"
 
 
 def patch(
@@ -74,8 +74,8 @@ def patch(
     ensemble: Annotated[
         EnsembleName,
         typer.Option(
-            help="Loss of several victims: their mean, that of the one fooled least, or one "
-            "victim a step in turn, which costs less."
+            help="Loss of several victims: their mean, that of the one fooled least, or that of "
+            "one a step, drawn by lot, which costs less."
         ),
     ] = EnsembleName.mean,
     seed: Seed = 0,

@@ -3,28 +3,32 @@
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 from torch import Tensor
 
 from physadv.checks import check_name
 
-Ensemble = Literal["mean", "max", "alternate"]
-ENSEMBLES: tuple[Ensemble, ...] = ("mean", "max", "alternate")
+Ensemble = Literal["mean", "max", "random"]
+ENSEMBLES: tuple[Ensemble, ...] = ("mean", "max", "random")
 
 
-def asked_at(rule: Ensemble, count: int, step: int) -> range:
-    """The victims, of ``count``, that are asked at a step: one in turn to alternate, else all.
+def asked_of(rule: Ensemble, count: int, generator: np.random.Generator) -> range:
+    """The victims, of ``count``, that are asked at a step: one by lot under ``random``, else all.
 
     Raises:
         UsageError: If there is no such rule.
     """
     check_name("ensemble", rule, ENSEMBLES)
-    return range(step % count, step % count + 1) if rule == "alternate" else range(count)
+    if rule != "random":
+        return range(count)
+    first = int(generator.integers(count))
+    return range(first, first + 1)
 
 
 def weights_of(rule: Ensemble, losses: Sequence[Tensor]) -> list[float]:
     """Weights of the scalar losses of the victims that were asked.
 
-    ``mean`` and ``alternate`` weigh them alike, so that alternating has the mean's gradient as
+    ``mean`` and ``random`` weigh them alike, so that asking one by lot has the mean's gradient as
     its expectation at a share of its cost; ``max`` counts the victim that is fooled least.
     """
     if rule != "max":

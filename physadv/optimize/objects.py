@@ -14,7 +14,7 @@ from physadv.artwork.printability import non_printability_score, total_variation
 from physadv.imaging.crops import SHAPES, Crops, Target, cut_crops, visible
 from physadv.imaging.tiles import Tiles, paste_tiles, render_tiles, sample_tiles
 from physadv.objective.detection import hide
-from physadv.objective.ensemble import Ensemble, asked_at, weights_of
+from physadv.objective.ensemble import Ensemble, asked_of, weights_of
 from physadv.objective.terms import Terms
 from physadv.optimize.task import Estimate
 from physadv.scene.objects import ObjectScene, Placement
@@ -79,7 +79,8 @@ class HideTask:
         group = self.groups[which]
         chosen = [group[i] for i in generator.integers(len(group), size=self.settings.crops)]
         rule = self.settings.ensemble
-        asked = asked_at(rule, len(self.victims), step)
+        lots = generator_for(self.settings.seed, "ensemble", stage, step)
+        asked = asked_of(rule, len(self.victims), lots)
         losses, found = self._judge(colours, chosen, SHAPES[which], generator, asked)
         names = [self.victims[index].name for index in asked]
         values = {name: loss.mean() for name, loss in zip(names, losses, strict=True)}

@@ -94,7 +94,7 @@ def test_wrong_input(scene, people, red_detector, tmp_path):
         make_patch(scene, [red_detector], [people], recipe, tmp_path / "b")
 
 
-@pytest.mark.parametrize("rule", ["mean", "max", "alternate"])
+@pytest.mark.parametrize("rule", ["mean", "max", "random"])
 def test_two_victims_under_every_rule(scene, people, red_detector, tmp_path, rule):
     twin = replace(red_detector, name="twin")
     settings = replace(SETTINGS, nps=0.0, tv=0.0, ensemble=rule)
@@ -103,7 +103,7 @@ def test_two_victims_under_every_rule(scene, people, red_detector, tmp_path, rul
     assert np.median(artwork.rgba[..., 0]) == round(255 * PRINTABLE_LOW)
     history = (tmp_path / "run" / "history.jsonl").read_text().splitlines()
     asked = [set(json.loads(line)["terms"]) - {"nps", "tv"} for line in history]
-    assert all(len(names) == (1 if rule == "alternate" else 2) for names in asked)
+    assert all(len(names) == (1 if rule == "random" else 2) for names in asked)
 
 
 def test_a_patch_starts_from_another_and_inherits_what_it_has_seen(
