@@ -16,7 +16,11 @@ from physadv.cli.console import out, progress_line
 from physadv.data.files import atomic_path
 from physadv.data.photos import list_photos
 
-app = typer.Typer(no_args_is_help=True, help="Calibrate what lies between screen and street.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Calibrate what lies between screen and street.",
+)
 _LEAST_COVERED = 0.6
 
 

@@ -5,13 +5,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from physadv.optimize.task import Progress as OptimiserProgress
+if TYPE_CHECKING:  # the list of commands must not wait for torch
+    from physadv.optimize.task import Progress as OptimiserProgress
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -39,7 +40,7 @@ class ProgressLine:
             self._tenths[name] = tenth
             err.print(f"{name}: {done}/{total} {note}".rstrip(), markup=False)
 
-    def optimiser(self) -> OptimiserProgress:
+    def optimiser(self) -> "OptimiserProgress":
         """A callback for ``generate``."""
 
         def report(stage: str, step: int, steps: int, figures: dict[str, Any]) -> None:

@@ -48,7 +48,11 @@ SceneOption = Annotated[
     ),
 ]
 
-app = typer.Typer(help="Judge an artwork with controls and intervals.", no_args_is_help=True)
+app = typer.Typer(
+    help="Judge an artwork with controls and intervals.",
+    no_args_is_help=True,
+    add_completion=False,
+)
 
 
 class CropName(StrEnum):

@@ -7,20 +7,14 @@ from typing import Annotated
 import typer
 
 from physadv.checks import UsageError, UserError
-from physadv.cli import calibrate as calibrate_commands
-from physadv.cli import evaluate as evaluate_commands
 from physadv.cli.console import err, out
-from physadv.cli.demo import demo
-from physadv.cli.inspect import doctor, scenes, victims
-from physadv.cli.make import generate, print_pdf, report
-from physadv.cli.matrix import matrix
-from physadv.cli.objects import objects
-from physadv.cli.patch import import_detector, patch
+from physadv.cli.lazy import LazyGroup
 
 _INTERRUPTED = 130  # what typer exits with on Ctrl-C
 
 app = typer.Typer(
     name="physadv",
+    cls=LazyGroup,
     help="Physical-world adversarial attacks on vision models that you own or may test: "
     "generate printable artwork, print it at a known size, judge it with controls and intervals.",
     no_args_is_help=True,
@@ -42,21 +36,6 @@ def _options(
     ] = False,
 ) -> None:
     """Options that come before the command."""
-
-
-app.command()(demo)
-app.command()(generate)
-app.command()(patch)
-app.command("print")(print_pdf)
-evaluate_commands.app.command("objects")(objects)
-app.add_typer(calibrate_commands.app, name="calibrate")
-app.add_typer(evaluate_commands.app, name="evaluate")
-app.command()(report)
-app.command()(matrix)
-app.command("import")(import_detector)
-app.command()(victims)
-app.command()(scenes)
-app.command()(doctor)
 
 
 def main() -> None:

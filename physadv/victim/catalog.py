@@ -90,7 +90,7 @@ def load_victim(name: str, device: str = "cpu") -> ClassifierVictim:
     """
     if ":" in name:
         return _plug_in(name).to(device)
-    do = "Your own: package.module:factory. Detectors are attacked by `physadv patch`."
+    do = "Your own: package.module:factory. This takes classifiers alone, no detectors."
     check_name("victim", name, VICTIMS, do)
     return VICTIMS[name]().to(device)
 
