@@ -21,7 +21,8 @@ ALLOWED |= {
     "export": BASE | {"data", "artwork"},
     "calibrate": BASE | {"data", "artwork", "scene", "imaging", "export"},
     "evaluate": BASE
-    | {"data", "artwork", "scene", "stats", "victim", "objective", "export", "calibrate"},
+    | {"data", "artwork", "scene", "stats", "victim", "objective", "export", "calibrate"}
+    | {"digital"},
     "report": BASE | {"data", "artwork", "stats", "evaluate"},
     "cli": BASE
     | {"data", "artwork", "scene", "optimize", "victim", "export", "calibrate", "evaluate"}

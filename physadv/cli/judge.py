@@ -1,6 +1,8 @@
 """evaluate: its commands, gathered."""
 
+from physadv.cli.digital import digital
 from physadv.cli.evaluate import app
 from physadv.cli.objects import objects
 
 app.command("objects")(objects)
+app.command("digital")(digital)

@@ -6,14 +6,14 @@ from torch import Tensor
 from physadv.digital.norms import column
 from physadv.digital.problem import Problem, rounded
 
-_LONGER = (1.01, 1.03, 1.06, 1.1, 1.2, 1.4, 2.0)
+_LONGER = (1.01, 1.03, 1.06, 1.1, 1.2, 1.4, 2.0, 3.0, 4.0)
 _SHORTER = 0.94  # how far down the first look goes
 
 
 def keep_shortest(problem: Problem, found: Tensor, rows: Tensor, *, looks: int = 5) -> None:
     """Move each found image along its ray from the clean one, and keep the result.
 
-    An image that fools the model only as floats is lengthened, up to twice, until its rounding
+    An image that fools the model only as floats is lengthened, up to four times, until its rounding
     to 8 bits does too; then the shortest length that still does both is searched for. Where no
     length does both, the image is kept as it was found.
 

@@ -1,0 +1,153 @@
+"""evaluate digital: the standard attacks on labelled images."""
+
+import shlex
+import sys
+import time
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from physadv.checks import UserError
+from physadv.cli.console import out, progress_line
+from physadv.cli.options import Device, Seed
+from physadv.data.environment import choose_device, versions
+from physadv.data.files import atomic_path, write_json
+from physadv.data.labelled import read_labelled
+from physadv.evaluate.digital import evaluate_digital, plan_attacks
+from physadv.report.digital import (
+    USUAL,
+    digital_table,
+    summarise_digital,
+    worst_case,
+    write_digital,
+)
+from physadv.report.rates import Rate
+from physadv.victim.catalog import load_victim
+
+SAMPLES, EXAMPLES, PAGE = "digital.parquet", "examples.npz", "digital.html"
+
+
+class NormName(StrEnum):
+    """``physadv.digital.norms.Norm`` for the command line."""
+
+    linf = "linf"
+    l2 = "l2"
+    l1 = "l1"
+
+
+def digital(
+    victim: Annotated[
+        str, typer.Option(metavar="NAME", help="Classifier by name, or module:factory.")
+    ],
+    data: Annotated[
+        Path,
+        typer.Option(
+            metavar="FOLDER",
+            help="MNIST, CIFAR-10, GTSRB, or images in a folder per class (torchvision's layouts).",
+        ),
+    ],
+    attack: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME",
+            help="apgd, bim, carlini-wagner, carlini-wagner-l0, carlini-wagner-linf, ddn, "
+            "deepfool, fgsm, hop-skip-jump, momentum, noise, pgd, semantic, square; may be "
+            "repeated.",
+        ),
+    ],
+    folder: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="New folder to write.")],
+    eps: Annotated[
+        list[float] | None,
+        typer.Option(help="Budget on the scale of [0,1] pixels; may be repeated."),
+    ] = None,
+    norm: Annotated[NormName, typer.Option(help="Length that is bounded or kept small.")] = (
+        NormName.linf
+    ),
+    steps: Annotated[
+        int | None,
+        typer.Option(help="Steps of attacks that have them (default: their own).", min=1),
+    ] = None,
+    count: Annotated[int, typer.Option(help="Images to draw from the set.", min=1)] = 1000,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
+    """Attack a classifier's images digitally: accuracy, robust accuracy, norms, pictures."""
+    if folder.exists() and any(folder.iterdir()):
+        raise UserError(f"write to {folder}", "it is not empty", "Give a new folder.")
+    tasks = plan_attacks(attack, eps or [], norm.value, steps, seed)
+    loaded = load_victim(victim).to(choose_device(device))
+    images = read_labelled(data, count=count, size_px=loaded.input_px, seed=seed)
+    started = time.monotonic()
+    with progress_line() as line:
+        result = evaluate_digital(loaded, images, tasks, progress=line.update)
+    command = shlex.join(["physadv", *sys.argv[1:]])
+    facts = {
+        "victim": loaded.name,
+        "weights": loaded.weights_sha256,
+        "data": images.kind,
+        "images": len(images.labels),
+        "seed": seed,
+        "version": versions()["physadv"],
+        "command": command,
+    }
+    with atomic_path(folder / SAMPLES) as temporary:
+        result.samples.write_parquet(temporary)
+    with atomic_path(folder / EXAMPLES) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, **result.examples)  # type: ignore[arg-type]
+    summaries = summarise_digital(result.samples, norm.value)
+    write_json(
+        folder / "run.json",
+        {
+            **facts,
+            "folder": str(data),
+            "norm": norm.value,
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": round(time.monotonic() - started, 1),
+            "versions": versions(),
+            "attacks": [
+                {
+                    "attack": one.title,
+                    "success": _record(one.success),
+                    "success_8bit": _record(one.success_8bit),
+                    "accuracy": _record(one.after),
+                    "statuses": dict(one.statuses),
+                    "notes": result.notes[one.title],
+                }
+                for one in summaries
+            ],
+        },
+    )
+    write_digital(
+        folder / PAGE,
+        result.samples,
+        result.examples,
+        result.example_rows,
+        result.notes,
+        facts,
+        loaded.class_names if images.kind == "GTSRB" else images.class_names,
+        norm.value,
+    )
+    if summaries:
+        clean = summaries[0]
+        out.print(
+            f"{loaded.name} on {len(images.labels)} images of {images.kind}: top 1 "
+            f"{clean.clean.k}/{clean.clean.n}, top 5 {clean.clean_top5.k}/{clean.clean_top5.n}"
+        )
+    out.print(digital_table(summaries, norm.value))
+    for value in sorted(set(eps or [])):
+        rate = worst_case(result.samples, norm.value, value)
+        out.print(f"worst case within {norm.value} {value:g}: read rightly {rate.k}/{rate.n}")
+    for one in summaries:
+        odd = [f"{many} {status}" for status, many in one.statuses if status not in USUAL]
+        for note in (*odd, *result.notes[one.title]):
+            out.print(f"{one.title}: {note}", markup=False)
+    out.print(str(folder / PAGE), markup=False)
+
+
+def _record(rate: Rate) -> dict[str, object]:
+    interval = None if rate.interval is None else [rate.interval.low, rate.interval.high]
+    return {"k": rate.k, "n": rate.n, "interval": interval}
