@@ -6,8 +6,11 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-Treatment = Literal["clean", "blank", "noise", "adversarial"]
+Treatment = Literal["clean", "blank", "noise", "control", "adversarial"]
 TREATMENTS: tuple[Treatment, ...] = ("clean", "blank", "noise", "adversarial")
+"""What physadv makes. A ``control`` is any other print or object that someone photographed for
+comparison, such as an ordinary picture of the target."""
+CAPTURED: tuple[Treatment, ...] = ("clean", "blank", "noise", "control", "adversarial")
 
 Crop = Literal["exact", "jittered", "whole", "detector"]
 CROPS: tuple[Crop, ...] = ("exact", "jittered")

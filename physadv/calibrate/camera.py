@@ -3,7 +3,7 @@
 import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import cv2
 import numpy as np
@@ -21,7 +21,6 @@ _DIAGONAL_35MM = math.hypot(36.0, 24.0)
 _EXIF_SD = 0.04
 _FOV_SD = 0.03
 _ASPECT_SLACK_PX = 1.0
-_TURNS = {1: 0, 2: 0, 3: 2, 4: 2, 5: 1, 6: 1, 7: 1, 8: 3}  # EXIF orientation, clockwise
 
 
 @dataclass(frozen=True)
@@ -219,7 +218,7 @@ def _centred(
     )
 
 
-def camera_from_exif(path: Path) -> CameraCalibration | None:
+def camera_from_exif(path: Path | BinaryIO) -> CameraCalibration | None:
     """A pinhole from the 35 mm equivalent focal length in a photograph's EXIF.
 
     The equivalent is taken over the diagonal, as CIPA DCG-001 defines it: f_px = f35 / 43.27 mm *
@@ -266,8 +265,3 @@ def _number(value: Any) -> float:
     except (TypeError, ValueError, ZeroDivisionError):
         return 0.0
     return number if math.isfinite(number) and number > 0 else 0.0
-
-
-def quarter_turns_of(image: Image.Image) -> int:
-    """How often a stored picture must be turned clockwise to be upright, from its EXIF."""
-    return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1), 0)

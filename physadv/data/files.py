@@ -8,11 +8,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from physadv.checks import UserError
 
@@ -27,6 +27,7 @@ NOT_AN_IMAGE = (
     Image.DecompressionBombError,
 )
 """What Pillow raises on files that it cannot read."""
+_TURNS = {1: 0, 2: 0, 3: 2, 4: 2, 5: 1, 6: 1, 7: 1, 8: 3}  # EXIF orientation, clockwise
 
 
 def external_folder() -> Path | None:
@@ -136,12 +137,12 @@ def read_json(path: Path) -> Any:
 
 
 @contextmanager
-def open_image(path: Path) -> Iterator[Image.Image]:
+def open_image(source: Path | BinaryIO) -> Iterator[Image.Image]:
     """Open an image with Pillow; raises any of ``NOT_AN_IMAGE``."""
     with warnings.catch_warnings():
         # Large phone and scanner pictures are no bombs; Pillow refuses those twice as large.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        with Image.open(path) as image:
+        with Image.open(source) as image:
             yield image
 
 
@@ -153,15 +154,33 @@ def read_image_rgb(path: Path) -> npt.NDArray[np.uint8]:
     Raises:
         UserError: If the file is missing, truncated, not an image, or of 32-bit values.
     """
+    return decode_image_rgb(path, str(path))[0]
+
+
+def decode_image_rgb(source: Path | BinaryIO, name: str) -> tuple[npt.NDArray[np.uint8], int]:
+    """``read_image_rgb`` of a file or a stream called ``name``, and how it was turned.
+
+    Returns:
+        The picture, and by how many quarter turns clockwise its EXIF orientation was applied.
+
+    Raises:
+        UserError: As ``read_image_rgb``.
+    """
     try:
-        with open_image(path) as image:
-            return _as_rgb(ImageOps.exif_transpose(image))
+        with open_image(source) as image:
+            turns = quarter_turns_of(image)
+            return _as_rgb(ImageOps.exif_transpose(image)), turns
     except FileNotFoundError as error:
-        raise UserError(f"read image {path}", "no such file", "Check the path.") from error
+        raise UserError(f"read image {name}", "no such file", "Check the path.") from error
     except NOT_AN_IMAGE as error:
         raise UserError(
-            f"read image {path}", f"not a readable image ({error})", "Give a JPEG or PNG file."
+            f"read image {name}", f"not a readable image ({error})", "Give a JPEG or PNG file."
         ) from error
+
+
+def quarter_turns_of(image: Image.Image) -> int:
+    """How often a stored picture must be turned clockwise to be upright, from its EXIF."""
+    return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1), 0)
 
 
 def _as_rgb(image: Image.Image) -> npt.NDArray[np.uint8]:

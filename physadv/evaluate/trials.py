@@ -8,7 +8,7 @@ from typing import get_args, get_type_hints
 import polars as pl
 
 from physadv.evaluate.tables import TableRules, load_table, save_table
-from physadv.types import TREATMENTS, Trial, Verdict
+from physadv.types import CAPTURED, Trial, Verdict
 
 TRIALS_NAME = "trials.parquet"
 DRAW_STRIDE = 1_000_000
@@ -34,7 +34,7 @@ _RULES = TableRules(
     SCHEMA,
     ("source", "victim", "group"),
     tuple(f.name for f in fields(Trial) if type(None) in get_args(_HINTS[f.name])),
-    {"treatment": TREATMENTS, "verdict": get_args(Verdict)},
+    {"treatment": CAPTURED, "verdict": get_args(Verdict)},
 )
 
 

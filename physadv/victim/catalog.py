@@ -12,7 +12,7 @@ from torch import nn
 from physadv.checks import UsageError, UserError, check_name
 from physadv.data.files import ENVIRONMENT_VARIABLE, external_folder, find_external
 from physadv.data.gtsrb import GTSRB_CLASSES
-from physadv.victim import lisa
+from physadv.victim import lisa, squeezenet
 from physadv.victim.gtsrb import GtsrbCnn, GtsrbResnet
 from physadv.victim.mnist import LeNet
 from physadv.victim.protocol import ClassifierVictim
@@ -56,18 +56,28 @@ def _lisa_cnn() -> ClassifierVictim:
     return ClassifierVictim("lisa-cnn", names, sha256, lisa.LisaCnn.input_px, module)
 
 
+def _squeezenet() -> ClassifierVictim:
+    path = find_external(squeezenet.WEIGHTS)
+    module = squeezenet.SqueezeNet()
+    sha256 = load_weights(module.network, path, expected_sha256(path.name))
+    return ClassifierVictim("squeezenet", module.class_names, sha256, module.input_px, module)
+
+
 VICTIMS: dict[str, Callable[[], ClassifierVictim]] = {
     "gtsrb-cnn": _gtsrb_cnn,
     "gtsrb-resnet": _gtsrb_resnet,
     "lisa-cnn": _lisa_cnn,
     "mnist-lenet": _mnist_lenet,
+    "squeezenet": _squeezenet,
 }
 _DESCRIPTIONS = {
     "gtsrb-cnn": "two-stage multi-scale CNN, 43 German signs, 32 px (RP2's GTSRB-CNN line)",
     "gtsrb-resnet": "compact residual net, 43 German signs, 48 px",
     "lisa-cnn": "RP2's released LISA-CNN, 17 US signs, 32 px",
     "mnist-lenet": "LeNet, ten handwritten digits, 28 px grey: for digital attacks",
+    "squeezenet": "SqueezeNet 1.0 (Deep Compression), 1,000 ImageNet classes, 227 px",
 }
+_EXTERNAL = {"lisa-cnn": lisa.WEIGHTS, "squeezenet": squeezenet.WEIGHTS}
 _CONTRACT = "It must accept [B,3,H,W] of any size and return [B,K]; resize inside it."
 
 
@@ -99,7 +109,8 @@ def list_victims() -> list[VictimInfo]:
     """Every named victim, and whether its weights are there; no network is built."""
     found = []
     for name, description in _DESCRIPTIONS.items():
-        weights = _lisa_state() if name == "lisa-cnn" else _bundled_state(name)
+        external = _EXTERNAL.get(name)
+        weights = _bundled_state(name) if external is None else _external_state(external)
         found.append(VictimInfo(name, description, weights))
     return found
 
@@ -109,11 +120,11 @@ def _bundled_state(name: str) -> str:
     return "bundled" if path.is_file() else f"missing: {path.name}; install physadv again"
 
 
-def _lisa_state() -> str:
+def _external_state(file: str) -> str:
     folder = external_folder()
     if folder is None:
-        return f"missing: set {ENVIRONMENT_VARIABLE} to a folder with {lisa.WEIGHTS}"
-    path = folder / lisa.WEIGHTS
+        return f"missing: set {ENVIRONMENT_VARIABLE} to a folder with {file}"
+    path = folder / file
     return f"found: {path}" if path.is_file() else f"missing: put it at {path}"
 
 

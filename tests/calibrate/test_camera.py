@@ -18,13 +18,12 @@ from physadv.calibrate.camera import (
     camera_from_exif,
     camera_from_fov,
     load_camera,
-    quarter_turns_of,
     save_camera,
 )
 from physadv.calibrate.edges import refine_quads
 from physadv.calibrate.intrinsics import calibrate_camera, draw_coverage
 from physadv.checks import UsageError, UserError
-from physadv.data.files import find_external
+from physadv.data.files import quarter_turns_of, find_external
 from physadv.data.photos import list_photos
 
 GRID = Board("aruco", 4, 5, 42.5, 37.5, "6x6_1000")
