@@ -88,11 +88,12 @@ def summarise_captures(trials: pl.DataFrame) -> list[CaptureSummary]:
                 single.append(_summary(own, str(victim), str(true_class), target))
         if len(single) > 1:
             aims = {one.target_class for one in single} - {NOTHING}
-            pooled = rows.with_columns(
-                pl.concat_str(
-                    [pl.col("true_class"), pl.col("target_class"), pl.col("cell")], separator=", "
-                ).alias("cell")
+            arrow = pl.when(pl.col("target_class") == "").then(pl.lit("")).otherwise(pl.lit(" → "))
+            named = pl.col("true_class") + arrow + pl.col("target_class")
+            where = (
+                pl.when(pl.col("cell") == "all").then(pl.lit("")).otherwise(", " + pl.col("cell"))
             )
+            pooled = rows.with_columns((named + where).alias("cell"))
             found.append(_summary(pooled, str(victim), OBJECT, TARGET if aims - {""} else ""))
         found += single
     return found
@@ -116,7 +117,7 @@ def _summary(rows: pl.DataFrame, victim: str, true_class: str, target: str) -> C
     treatments: tuple[str, ...] = tuple(name for name in CAPTURED if name in present)
     by = {name: rows.filter(pl.col("treatment") == name) for name in treatments}
     # Without sessions every photograph counts as taken on its own; the report says so.
-    told = bool((rows["group"] != "").any())
+    told = rows["group"].n_unique() > 1
     clusters = {name: _counts(part, "group" if told else "frame") for name, part in by.items()}
     cells = {name: _counts(part, "cell") for name, part in by.items()}
     hits = {name: _counts(part, "cell", "hit") for name, part in by.items()}
