@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from physadv.artwork.palette import PRINTABLE_30
 from physadv.checks import UserError
 from physadv.data.files import read_json, write_json
 
@@ -45,6 +46,11 @@ class PrinterProfile:
     def palette_tensor(self, like: Tensor) -> Tensor:
         """[K,3] ``palette`` on the device and of the type of ``like``."""
         return torch.tensor(self.palette).to(like)
+
+
+def printable_colours(printer: PrinterProfile | None, like: Tensor) -> Tensor:
+    """[K,3] colours for the non-printability score: the printer's own, else an assumed one's."""
+    return PRINTABLE_30.to(like) if printer is None else printer.palette_tensor(like)
 
 
 def features(kind: Kind, colours: Tensor) -> Tensor:

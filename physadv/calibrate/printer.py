@@ -100,6 +100,18 @@ def calibrate_printer(
         middle = np.mean(labs, axis=0)
         repeat = float(np.mean([delta_e_2000(lab, middle).mean() for lab in labs]))
     seen = _gathered(np.mean(measured, axis=0), cells)
+    profile, errors = fit_models(sent, seen, seed)
+    return Fit(profile, errors, sent, seen, tuple(used), tuple(rejected), repeat)
+
+
+def fit_models(sent: Array, seen: Array, seed: int = 0) -> tuple[PrinterProfile, dict[Kind, Array]]:
+    """The best model of what became of colours, and every model's held-out CIEDE2000.
+
+    Args:
+        sent: [N,3] sRGB in [0,1] sent to the printer, each once.
+        seen: [N,3] what was seen on paper.
+        seed: Of the parts and the network's first weights.
+    """
     errors = {kind: _held_out(kind, sent, seen, seed) for kind in KINDS}
     best = min(KINDS, key=lambda kind: float(errors[kind].mean()))
     weights = _fit(best, sent, seen, seed)
@@ -112,7 +124,7 @@ def calibrate_printer(
         (float(residual[0]), float(residual[1]), float(residual[2])),
         float(errors[best].mean()),
     )
-    return Fit(profile, errors, sent, seen, tuple(used), tuple(rejected), repeat)
+    return profile, errors
 
 
 def read_chart(picture: Picture, chart: Chart) -> Array:

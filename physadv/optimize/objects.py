@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from physadv.artwork.palette import PRINTABLE_30
 from physadv.artwork.parameterization import Parameterization
 from physadv.artwork.printability import non_printability_score, total_variation
+from physadv.artwork.printer import PrinterProfile, printable_colours
 from physadv.imaging.crops import SHAPES, Crops, Target, cut_crops, visible
 from physadv.imaging.tiles import Tiles, paste_tiles, render_tiles, sample_tiles
 from physadv.objective.detection import hide
@@ -53,7 +53,7 @@ class HideTask:
     """Patches on objects in photographs, hidden from every victim.
 
     ``groups`` are the training objects by window shape, ``held_out_groups`` those by which the
-    best artwork is chosen.
+    best artwork is chosen. ``printer`` is as in ``Problem``.
     """
 
     scene: ObjectScene
@@ -64,6 +64,7 @@ class HideTask:
     held_out_groups: Sequence[Sequence[Target]]
     settings: HideSettings
     device: torch.device
+    printer: PrinterProfile | None = None
 
     @cached_property
     def mask(self) -> Tensor:
@@ -86,7 +87,7 @@ class HideTask:
         values = {name: loss.mean() for name, loss in zip(names, losses, strict=True)}
         weights = dict(zip(names, weights_of(rule, list(values.values())), strict=True))
         if self.settings.nps:
-            palette = PRINTABLE_30.to(colours)
+            palette = printable_colours(self.printer, colours)
             values["nps"] = non_printability_score(colours.flatten(1).T, palette)
             weights["nps"] = self.settings.nps
         if self.settings.tv:
@@ -143,7 +144,8 @@ class HideTask:
         images = crops.images
         if colours is not None:
             tiles = place_patches(self.scene, self.scene.placement, crops, generator, self.device)
-            seen, coverage = render_tiles(colours, tiles)
+            on_paper = colours if self.printer is None else self.printer.apply(colours)
+            seen, coverage = render_tiles(on_paper, tiles)
             if self.scene.occlusion:
                 coverage = coverage * visible(crops, tiles)
             images = paste_tiles(images, seen, coverage, tiles)
