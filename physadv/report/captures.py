@@ -67,6 +67,8 @@ class CaptureSummary:
     @property
     def aim(self) -> str:
         """What success is, in words."""
+        if self.target_class == TARGET:
+            return f"read as {TARGET}, or where none is named not as {self.true_class}"
         if self.target_class and self.target_class != NOTHING:
             return f"read as {self.target_class}"
         return f"not read as {self.true_class}"
@@ -112,7 +114,12 @@ def _summary(rows: pl.DataFrame, victim: str, true_class: str, target: str) -> C
         if aimed
         else pl.col("verdict")
     )
-    success = pl.col("verdict") == "target" if aimed else pl.col("verdict") != "hit"
+    missed = pl.col("verdict") != "hit"
+    success = pl.col("verdict") == "target" if aimed else missed
+    if target == TARGET:
+        # Those without a target of their own are attacked, if at all, to be misread in any way.
+        named = ~pl.col("target_class").is_in(["", NOTHING])
+        success = pl.when(named).then(success).otherwise(missed)
     rows = rows.with_columns(success.alias("success"), (pl.col("verdict") == "hit").alias("hit"))
     present = set(rows["treatment"])
     treatments: tuple[str, ...] = tuple(name for name in CAPTURED if name in present)
