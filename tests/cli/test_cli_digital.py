@@ -16,13 +16,26 @@ import torch
 
 class Red(torch.nn.Module):
     input_px = 16
+    border = 100
 
     def forward(self, images):
-        red = 100 * (images[:, 0].mean(dim=(1, 2)) - 100 / 255)
+        red = 100 * (images[:, 0].mean(dim=(1, 2)) - self.border / 255)
         return torch.stack([-red, red], dim=1)
 
 def make():
     return Red()
+
+def make_lower():
+    lower = Red()
+    lower.border = 98
+    return lower
+
+def make_opposite():
+    class Opposite(Red):
+        def forward(self, images):
+            return -super().forward(images)
+
+    return Opposite()
 """
 
 
@@ -80,6 +93,46 @@ def test_accuracy_at_every_budget_is_the_known_one(reds, tmp_path, capsys):
     assert "worst case within linf 0.117647: read rightly 0/6" in capsys.readouterr().out
 
 
+def test_transfer_is_the_known_one(reds, tmp_path, capsys):
+    """A whole step of eps is made against either victim; their borders are two grey levels apart.
+
+    Of the five pictures that both read, 2, 5, 9, 14 and 20 levels above the one border, those fool
+    a victim that are nearer to its own border than eps.
+    """
+    out = tmp_path / "out"
+    words = ["--attack", "fgsm", "--eps", 3 / 255, "--eps", 10 / 255, "--device", "cpu"]
+    victims = ["--victim", "red_victim:make", "--transfer-to", "red_victim:make_lower"]
+    assert call(*victims, "--data", reds, "--out", out, *words) == 0
+    told = json.loads((out / "run.json").read_text())["transfers"]
+    counted = {
+        (one["attack"], one["made_on"][-5:], one["judged_by"][-5:]): one["fooled"] for one in told
+    }
+    assert all(rate["n"] == 5 for rate in counted.values())
+    for eps, made_on, judged_by, expected in (
+        (3, ":make", ":make", 1),
+        (3, ":make", "lower", 0),
+        (3, "lower", ":make", 1),
+        (3, "lower", "lower", 0),
+        (10, ":make", ":make", 3),
+        (10, ":make", "lower", 2),
+        (10, "lower", ":make", 3),
+        (10, "lower", "lower", 2),
+    ):
+        assert counted[f"fgsm {eps / 255:g}", made_on, judged_by]["k"] == expected
+    rows = pl.read_parquet(out / "transfers.parquet")
+    assert len(rows) == 2 * 2 * 2 * 5
+    assert "fools red_victim:make_lower" in capsys.readouterr().out
+    assert "Fools red_victim:make_lower" in (out / "digital.html").read_text()
+
+
+def test_transfer_to_a_victim_that_reads_nothing_says_so(reds, tmp_path, capsys):
+    out = tmp_path / "out"
+    victims = ["--victim", "red_victim:make", "--transfer-to", "red_victim:make_opposite"]
+    assert call(*victims, "--data", reds, "--out", out, "--attack", "fgsm", "--eps", 0.1) == 0
+    assert "no image is read as labelled by every victim" in capsys.readouterr().out
+    assert "No image is read as labelled" in (out / "digital.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
@@ -87,6 +140,9 @@ def test_accuracy_at_every_budget_is_the_known_one(reds, tmp_path, capsys):
         (["--attack", "zzz", "--eps", "0.1"], 2, "attack 'zzz'"),
         (["--attack", "momentum", "--eps", "0.1", "--norm", "l2"], 2, "linf"),
         (["--attack", "fgsm", "--eps", "-1"], 1, "eps"),
+        (["--attack", "fgsm", "--eps", "0.1", "--transfer-to", "zzz"], 2, "victim 'zzz'"),
+        (["--attack", "fgsm", "--eps", "0.1", "--transfer-to", "red_victim:make"], 2, "twice"),
+        (["--attack", "fgsm", "--eps", "0.1", "--transfer-to", "gtsrb-cnn"], 1, "of these classes"),
     ],
 )
 def test_wrong_requests(reds, tmp_path, capsys, words, code, message):
