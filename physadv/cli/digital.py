@@ -11,8 +11,9 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from physadv.checks import UserError
+from physadv.checks import UsageError, UserError
 from physadv.cli.console import out, progress_line
+from physadv.cli.detector_digital import detector_digital
 from physadv.cli.options import Device, Seed
 from physadv.data.environment import choose_device, versions
 from physadv.data.files import atomic_path, write_json
@@ -31,6 +32,7 @@ from physadv.victim.catalog import load_victim
 
 SAMPLES, EXAMPLES, PAGE = "digital.parquet", "examples.npz", "digital.html"
 TRANSFERS = "transfers.parquet"
+DETECTOR_STEPS = 20
 
 
 class NormName(StrEnum):
@@ -43,13 +45,19 @@ class NormName(StrEnum):
 
 def digital(
     victim: Annotated[
-        str, typer.Option(metavar="NAME", help="Classifier by name, or module:factory.")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Classifier by name, or module:factory; a detector where the data are a COCO "
+            "json.",
+        ),
     ],
     data: Annotated[
         Path,
         typer.Option(
-            metavar="FOLDER",
-            help="MNIST, CIFAR-10, GTSRB, or images in a folder per class (torchvision's layouts).",
+            metavar="FOLDER|JSON",
+            help="MNIST, CIFAR-10, GTSRB, or images in a folder per class (torchvision's layouts); "
+            "photographs with boxes as COCO json.",
         ),
     ],
     attack: Annotated[
@@ -58,7 +66,7 @@ def digital(
             metavar="NAME",
             help="apgd, bim, carlini-wagner, carlini-wagner-l0, carlini-wagner-linf, ddn, "
             "deepfool, fgsm, hop-skip-jump, momentum, noise, pgd, semantic, square; may be "
-            "repeated.",
+            "repeated. On a detector: pgd, noise.",
         ),
     ],
     folder: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="New folder to write.")],
@@ -82,12 +90,47 @@ def digital(
         typer.Option(help="Steps of attacks that have them (default: their own).", min=1),
     ] = None,
     count: Annotated[int, typer.Option(help="Images to draw from the set.", min=1)] = 1000,
+    object_name: Annotated[
+        str,
+        typer.Option("--object", metavar="CLASS", help="On a detector: what it is to miss."),
+    ] = "person",
+    target: Annotated[
+        str,
+        typer.Option(
+            metavar="CLASS", help="On a detector: what the objects are to be taken for [nothing]."
+        ),
+    ] = "",
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
     """Attack a classifier's images digitally: accuracy, robust accuracy, norms, pictures."""
     if folder.exists() and any(folder.iterdir()):
         raise UserError(f"write to {folder}", "it is not empty", "Give a new folder.")
+    if data.suffix == ".json":
+        if transfer_to or norm is not NormName.linf:
+            raise UsageError(
+                f"attack the detector {victim}",
+                "--transfer-to and norms but linf are for classifiers",
+                "Leave them out.",
+            )
+        detector_digital(
+            victim,
+            data,
+            folder,
+            attacks=attack,
+            eps=eps or [],
+            steps=steps or DETECTOR_STEPS,
+            count=count,
+            object_name=object_name,
+            target=target,
+            seed=seed,
+            device=device,
+        )
+        return
+    if target:
+        raise UsageError(
+            f"--target {target}", "the data are not a COCO json", "It is for detectors alone."
+        )
     tasks = plan_attacks(attack, eps or [], norm.value, steps, seed)
     chosen = choose_device(device)
     check_distinct([victim, *(transfer_to or [])])

@@ -181,3 +181,37 @@ def test_mnist_and_gtsrb(tmp_path):
         assert still["success"]["k"] == 0
         assert still["accuracy"]["k"] >= 22
         assert far["success"]["k"] >= 20
+
+
+@pytest.mark.realdata
+def test_a_detector_misses_people_in_pictures_that_are_kept(tmp_path, capsys):
+    import os
+
+    data = f"{os.environ['PHYSADV_DATA']}/data/persons_pennfudan/annotations.json"
+    out = tmp_path / "out"
+    words = ["--victim", "yolov8n", "--data", data, "--out", out, "--count", "1", "--steps", "6"]
+    assert call(*words, "--attack", "pgd", "--attack", "noise", "--eps", 8 / 255) == 0
+    record = json.loads((out / "run.json").read_text())
+    found = {
+        (one["shown"].split()[0], one["confidence"]): one["found"] for one in record["sightings"]
+    }
+    assert found["clean", 0.5]["k"] == found["noise", 0.5]["k"] == found["clean", 0.5]["n"]
+    assert found["pgd", 0.5]["k"] < found["clean", 0.5]["k"]
+    assert len(list((out / "pictures").iterdir())) == 2
+    assert "found" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--data", "x.json", "--attack", "deepfool"], "pgd, noise"),
+        (["--data", "x.json", "--attack", "pgd"], "no budget"),
+        (["--data", "x.json", "--attack", "pgd", "--eps", "0.1", "--norm", "l2"], "linf"),
+        (["--data", "x.json", "--attack", "pgd", "--eps", "0.1", "--transfer-to", "y"], "linf"),
+        (["--data", ".", "--attack", "pgd", "--eps", "0.1", "--target", "dog"], "detectors alone"),
+    ],
+)
+def test_wrong_requests_to_detectors(tmp_path, capsys, words, message):
+    assert call("--victim", "yolov8n", *words, "--out", tmp_path / "out") == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
