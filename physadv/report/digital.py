@@ -16,6 +16,7 @@ from rich.table import Table
 
 from physadv.data.files import atomic_path
 from physadv.report import text
+from physadv.report.crossing import Crossing
 from physadv.report.html import environment
 from physadv.report.pictures import Picture, embed
 from physadv.report.rates import Rate, rate_of
@@ -248,6 +249,7 @@ def write_digital(
     facts: Mapping[str, Any],
     class_names: Sequence[str],
     norm: str,
+    matrices: Sequence[Crossing] = (),
 ) -> None:
     """Write one self-contained page.
 
@@ -272,6 +274,7 @@ def write_digital(
                 for title, images in examples.items()
             },
             notes={title: told for title, told in notes.items() if told},
+            matrices=matrices,
             text=text,
         )
     )
