@@ -49,7 +49,7 @@ class PrinterProfile:
 
 
 def printable_colours(printer: PrinterProfile | None, like: Tensor) -> Tensor:
-    """[K,3] colours for the non-printability score: the printer's own, else an assumed one's."""
+    """[K,3] what a printer gives, to score colours on paper by; without one an assumed gamut."""
     return PRINTABLE_30.to(like) if printer is None else printer.palette_tensor(like)
 
 

@@ -13,6 +13,7 @@ from scipy.cluster.vq import kmeans2
 from physadv.artwork.colour import delta_e_2000, srgb_to_lab
 from physadv.artwork.printer import KINDS, Kind, PrinterProfile, features, linear_light, respond
 from physadv.calibrate.fiducials import find_sheets
+from physadv.calibrate.macbeth import Correction
 from physadv.checks import UserError
 from physadv.data.files import read_image_rgb
 from physadv.export.chart import Chart
@@ -55,6 +56,7 @@ def calibrate_printer(
     photographs: Sequence[Path],
     chart: Chart,
     *,
+    correction: Correction | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Fit:
@@ -68,6 +70,8 @@ def calibrate_printer(
     Args:
         photographs: Files; those that cannot be used are rejected by name.
         chart: What was printed.
+        correction: From ``macbeth.colour_correction``, of the same camera in the same light. Then
+            lamp and camera are told apart from the paper, whose tint and brightness are kept.
         seed: Of the parts and the network's first weights.
         progress: Called with photographs done and all.
 
@@ -81,7 +85,7 @@ def calibrate_printer(
     measured, used, rejected = [], [], []
     for number, path in enumerate(photographs):
         try:
-            measured.append(read_chart(read_image_rgb(path), chart))
+            measured.append(read_chart(read_image_rgb(path), chart, correction))
             used.append(path)
         except UserError as error:
             rejected.append((path, error.got))
@@ -127,8 +131,10 @@ def fit_models(sent: Array, seen: Array, seed: int = 0) -> tuple[PrinterProfile,
     return profile, errors
 
 
-def read_chart(picture: Picture, chart: Chart) -> Array:
+def read_chart(picture: Picture, chart: Chart, correction: Correction | None = None) -> Array:
     """[20,14,3] sRGB in [0,1] of the chart's cells under even white light on white paper.
+
+    With a ``correction`` the light is only made even, and the paper as white as it is.
 
     Raises:
         UserError: If the chart is not there, cut off, mirrored, too small, clipped or too dim.
@@ -167,8 +173,11 @@ def read_chart(picture: Picture, chart: Chart) -> Array:
         )
     if np.median(seen[white]) < _DIM:
         raise UserError(asked, "it is too dark", "Light it better, or expose longer.")
-    light = linear_light(torch.from_numpy(seen / 255)).numpy()
-    return _encoded(light * (PAPER_LIGHT / _lamp(light, white)))
+    colours = seen / 255 if correction is None else correction(seen / 255)
+    light = linear_light(torch.from_numpy(colours)).numpy()
+    lamp = _lamp(light, white)
+    paper = PAPER_LIGHT if correction is None else np.exp(np.log(lamp).mean(axis=(0, 1)))
+    return _encoded(light * (paper / lamp))
 
 
 def _lamp(light: Array, white: npt.NDArray[np.bool_]) -> Array:

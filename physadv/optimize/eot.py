@@ -62,7 +62,7 @@ def estimate(
     stuck = problem.colour_mask
     if problem.weights.nps:
         palette = printable_colours(problem.printer, colours)
-        values["nps"] = non_printability_score(colours[:, stuck].T, palette)
+        values["nps"] = non_printability_score(seen[:, stuck].T, palette)
         weights["nps"] = problem.weights.nps
     if problem.weights.tv:
         values["tv"] = total_variation(colours, stuck)

@@ -152,7 +152,10 @@ def generate(
         recipe.printer,
     )
     if mask is None:
-        mask = _find_stickers(problem, recipe, on_face, folder, progress)
+        # Where stickers matter is told by how far colours must leave the face's own, which a
+        # printer would change as well.
+        unprinted = replace(problem, printer=None)
+        mask = _find_stickers(unprinted, recipe, on_face, folder, progress)
     problem = replace(problem, mask=_mask_tensor(mask).to(device))
     result = optimise(
         ViewsTask(problem, recipe.settings),

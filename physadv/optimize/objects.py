@@ -88,12 +88,15 @@ class HideTask:
         weights = dict(zip(names, weights_of(rule, list(values.values())), strict=True))
         if self.settings.nps:
             palette = printable_colours(self.printer, colours)
-            values["nps"] = non_printability_score(colours.flatten(1).T, palette)
+            values["nps"] = non_printability_score(self._on_paper(colours).flatten(1).T, palette)
             weights["nps"] = self.settings.nps
         if self.settings.tv:
             values["tv"] = total_variation(colours, self.mask[0] > 0)
             weights["tv"] = self.settings.tv
         return Estimate(Terms(values, weights), 1 - float(found.float().mean()))
+
+    def _on_paper(self, colours: Tensor) -> Tensor:
+        return colours if self.printer is None else self.printer.apply(colours)
 
     def held_out(self, colours: Tensor) -> tuple[float, float]:
         """Share of the held-out objects found clean that no victim finds at 0.4, and the loss."""
@@ -144,8 +147,7 @@ class HideTask:
         images = crops.images
         if colours is not None:
             tiles = place_patches(self.scene, self.scene.placement, crops, generator, self.device)
-            on_paper = colours if self.printer is None else self.printer.apply(colours)
-            seen, coverage = render_tiles(on_paper, tiles)
+            seen, coverage = render_tiles(self._on_paper(colours), tiles)
             if self.scene.occlusion:
                 coverage = coverage * visible(crops, tiles)
             images = paste_tiles(images, seen, coverage, tiles)
