@@ -15,7 +15,7 @@ from physadv.artwork.printer import KINDS, Kind, PrinterProfile, features, linea
 from physadv.calibrate.fiducials import find_sheets
 from physadv.calibrate.macbeth import Correction
 from physadv.checks import UserError
-from physadv.data.files import read_image_rgb
+from physadv.data.files import read_image_rgb, sha256_of
 from physadv.export.chart import Chart
 from physadv.seeding import generator_for
 
@@ -29,6 +29,8 @@ and tint from those of the lamp."""
 _CELL_PX = 24  # of the straightened chart
 _CLIPPED, _MOST_CLIPPED = 252, 0.05
 _DIM = 70
+_MOST_UNEVEN = 0.08  # of the white cells from the smooth light, as a share
+_MOST_EXPOSURE = 0.15  # between photographs that are to keep the paper's brightness
 _FOLDS = 5
 _COLOURS = 30
 _RIDGE = 1e-3
@@ -82,10 +84,18 @@ def calibrate_printer(
         Hingun et al., REAP, ICCV 2023 (affine); Lovisotto et al., SLAP, USENIX Security 2021
         (network); see also ``artwork.printer``.
     """
-    measured, used, rejected = [], [], []
+    measured: list[Array] = []
+    used: list[Path] = []
+    rejected: list[tuple[Path, str]] = []
+    seen_before: set[str] = set()
     for number, path in enumerate(photographs):
         try:
-            measured.append(read_chart(read_image_rgb(path), chart, correction))
+            picture = read_image_rgb(path)
+            digest = sha256_of(path)
+            if digest in seen_before:
+                raise UserError(f"{path}", "the same file was given before", "Give each once.")
+            seen_before.add(digest)
+            measured.append(read_chart(picture, chart, correction))
             used.append(path)
         except UserError as error:
             rejected.append((path, error.got))
@@ -97,6 +107,8 @@ def calibrate_printer(
             f"none can be used ({why})" if why else "there is none",
             "Photograph the whole chart, flat, in focus, without clipping its white.",
         )
+    if correction is not None:
+        _check_exposure(measured, (chart.colours == 255).all(axis=2))
     sent, cells = _distinct(chart)
     labs = [srgb_to_lab(_gathered(one, cells)) for one in measured]
     repeat = None
@@ -143,6 +155,8 @@ def read_chart(picture: Picture, chart: Chart, correction: Correction | None = N
     sheets = [s for s in find_sheets(picture, [chart.layout]) if s.code == chart.layout.code]
     if not sheets:
         raise UserError(asked, f"no {chart.page} chart found in the picture", do)
+    if len(sheets) > 1:
+        raise UserError(asked, f"{len(sheets)} charts in one picture", "Show one at a time.")
     sheet = sheets[0]
     if sheet.mirrored:
         raise UserError(asked, "the picture is mirrored", "Switch mirroring off.")
@@ -176,8 +190,25 @@ def read_chart(picture: Picture, chart: Chart, correction: Correction | None = N
     colours = seen / 255 if correction is None else correction(seen / 255)
     light = linear_light(torch.from_numpy(colours)).numpy()
     lamp = _lamp(light, white)
+    uneven = np.quantile(np.abs(np.log(np.maximum(light, 1e-4) / lamp))[white], 0.95)
+    if uneven > _MOST_UNEVEN:
+        raise UserError(
+            asked,
+            f"the light on it changes abruptly (by {uneven:.0%} on its white cells)",
+            "Keep shadows and reflections off it.",
+        )
     paper = PAPER_LIGHT if correction is None else np.exp(np.log(lamp).mean(axis=(0, 1)))
     return _encoded(light * (paper / lamp))
+
+
+def _check_exposure(measured: Sequence[Array], white: npt.NDArray[np.bool_]) -> None:
+    paper = [float(one[white].mean()) for one in measured]
+    if max(paper) / min(paper) > 1 + _MOST_EXPOSURE:
+        raise UserError(
+            "average photographs of the chart with a ColorChecker",
+            f"their white differs by {max(paper) / min(paper) - 1:.0%}",
+            "Lock the exposure, for the ColorChecker's photograph too.",
+        )
 
 
 def _lamp(light: Array, white: npt.NDArray[np.bool_]) -> Array:

@@ -192,8 +192,8 @@ def printer(
         fit.profile,
         file,
         held_out_delta_e_2000=scores,
-        photographs={path.name: sha256_of(path) for path in fit.used},
-        rejected={path.name: reason for path, reason in fit.rejected},
+        photographs=[{"file": str(path), "sha256": sha256_of(path)} for path in fit.used],
+        rejected=[{"file": str(path), "reason": reason} for path, reason in fit.rejected],
         between_photographs=fit.repeat,
         paper_light=PAPER_LIGHT if correction is None else None,
     )

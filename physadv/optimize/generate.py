@@ -13,7 +13,7 @@ from torch import Tensor
 
 from physadv.artwork.files import JSON_NAME, Artwork, load_artwork, save_artwork
 from physadv.artwork.masks import area_share, load_mask
-from physadv.artwork.palette import palette_record
+from physadv.artwork.palette import check_printer, palette_record
 from physadv.artwork.parameterization import FreeRgb, parameterization_of
 from physadv.artwork.printer import PrinterProfile
 from physadv.artwork.rectangles import fit_rectangles, rectangles_mask
@@ -110,6 +110,7 @@ def generate(
     """
     device = torch.device(device)
     check_range("max_area", recipe.max_area, 0.0, 1.0, low_open=True)
+    check_printer(recipe.palette, recipe.printer is not None)
     check_range("steps", recipe.settings.steps, 1, 1_000_000)
     victims = [victim.to(device) for victim in victims]
     check_name("goal", recipe.goal, GOALS)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from physadv.artwork.files import JSON_NAME, Artwork, load_artwork, save_artwork
-from physadv.artwork.palette import palette_record
+from physadv.artwork.palette import check_printer, palette_record
 from physadv.artwork.parameterization import parameterization_of
 from physadv.artwork.printer import PrinterProfile
 from physadv.checks import UserError, check_range
@@ -94,6 +94,7 @@ def make_patch(
     """
     device = torch.device(device)
     check_range("share", recipe.share, 0.0, 1.0, low_open=True)
+    check_printer(recipe.palette, recipe.printer is not None)
     check_range("steps", recipe.settings.steps, 1, 10_000_000)
     names = [victim.name for victim in victims]
     if len(set(names)) < len(names):

@@ -232,16 +232,37 @@ def call(*words: object) -> int:
 
 def test_command(photos: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "words.jpg").write_text("no picture")
+    (tmp_path / "again.jpg").write_bytes(photos[0].read_bytes())
     out = tmp_path / "printer.json"
-    assert call("printer", *photos, tmp_path / "words.jpg", "--out", out) == 0
+    assert (
+        call("printer", *photos, tmp_path / "words.jpg", tmp_path / "again.jpg", "--out", out) == 0
+    )
     told = capsys.readouterr().out
     assert "chosen" in told
-    assert "left out" in told
+    assert told.count("left out") == 2
     record = json.loads(out.read_text())
-    assert set(record["photographs"]) == {path.name for path in photos}
+    assert [entry["file"] for entry in record["photographs"]] == [str(path) for path in photos]
     assert load_profile(out).delta_e < 3
     with Image.open(tmp_path / "printer.fit.png") as picture:
         assert picture.size[0] > 300
+
+
+WHOLE = (
+    '{"format": "physadv printer 1", "kind": "affine", "delta_e": 1, "palette": [[0, 0, 0]], '
+    '"residual_sd": [0, 0, 0], "weights": [[[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]]]}'
+)
+
+
+def test_the_whole_profile_is_read(tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text(WHOLE)
+    assert load_profile(tmp_path / "p.json").kind == "affine"
+
+
+def test_the_polynomial_has_every_monomial() -> None:
+    colours = torch.rand(400, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = features("polynomial", colours)
+    assert found.shape[1] == 20  # those of three variables up to the third degree
+    assert torch.linalg.matrix_rank(found) == 20
 
 
 def bad_photo(kind: str, photo: Picture) -> Picture:
@@ -253,6 +274,12 @@ def bad_photo(kind: str, photo: Picture) -> Picture:
         return np.ascontiguousarray(photo[:, ::-1])
     if kind == "overexposed":
         return np.clip(photo.astype(float) * 1.4, 0, 255).astype(np.uint8)
+    if kind == "shadow":
+        shaded = photo.copy()
+        shaded[:, : photo.shape[1] // 2] = (shaded[:, : photo.shape[1] // 2] * 0.7).astype(np.uint8)
+        return shaded
+    if kind == "two":
+        return np.hstack([photo, photo])
     if kind == "dark":
         return (photo // 5).astype(np.uint8)
     return cv2.resize(photo, None, fx=0.16, fy=0.16, interpolation=cv2.INTER_AREA)
@@ -266,6 +293,8 @@ def bad_photo(kind: str, photo: Picture) -> Picture:
         ("mirrored", "mirrored"),
         ("overexposed", "clipped"),
         ("dark", "dark|no a4 chart"),
+        ("shadow", "changes abruptly"),
+        ("two", "2 charts"),
         ("far", "cells cover|no a4 chart"),
     ],
 )
@@ -277,7 +306,17 @@ def test_photographs_that_cannot_be_used(photos: list[Path], kind: str, message:
 
 @pytest.mark.parametrize(
     "content",
-    ["{", "{}", '{"format": "physadv printer 0"}', '{"format": "physadv printer 1", "kind": "x"}'],
+    [
+        "{",
+        "{}",
+        '{"format": "physadv printer 0"}',
+        '{"format": "physadv printer 1", "kind": "x"}',
+        WHOLE.replace('"affine"', '"other"'),
+        WHOLE.replace("[[0, 0, 0]]", "[]"),
+        WHOLE.replace("[[0, 0, 0]]", "[[0, 0]]"),
+        WHOLE.replace("[[0, 0, 0]]", "[[0, 0, NaN]]"),
+        WHOLE.replace('"delta_e": 1', '"delta_e": Infinity'),
+    ],
 )
 def test_wrong_profiles(tmp_path: Path, content: str) -> None:
     (tmp_path / "p.json").write_text(content)

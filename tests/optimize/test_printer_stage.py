@@ -8,7 +8,7 @@ import pytest
 
 from physadv.artwork.palette import PRINTABLE_30
 from physadv.artwork.printer import PrinterProfile
-from physadv.checks import UserError
+from physadv.checks import UsageError, UserError
 from physadv.data.coco import read_coco
 from physadv.optimize.generate import Recipe, generate
 from physadv.optimize.objects import HideSettings
@@ -70,3 +70,10 @@ def test_the_run_records_it_and_is_not_resumed_with_another(scene, colour_victim
         other = replace(recipe, printer=printer)
         with pytest.raises(UserError, match="other values of: options"):
             generate(scene, [colour_victim], other, tmp_path / "run", resume=True)
+
+
+def test_paper_s_colours_are_not_printed_twice(scene, colour_victim, short, tmp_path):
+    recipe = Recipe("green", palette="4", settings=short, printer=exchanging((0, 1, 2)))
+    with pytest.raises(UsageError, match="already those of paper"):
+        generate(scene, [colour_victim], recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
