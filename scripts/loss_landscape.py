@@ -28,6 +28,7 @@ from physadv.data.labelled import read_cifar10
 from physadv.defend.adversarial_training import train_adversarially
 from physadv.digital.landscape import loss_paths
 from physadv.digital.pgd import pgd
+from physadv.seeding import generator_for
 from physadv.stats.intervals import wilson
 from physadv.victim.weights import load_weights
 
@@ -92,13 +93,19 @@ def data_of(name: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """
     folder = find_external(f"data/{name}")
     if name == "mnist":
-        return (*load_digits(folder, "train"), *load_digits(folder, "test"))
+        return (*load_digits(folder, "train"), *_shuffled(*load_digits(folder, "test")))
     parts = read_cifar10(folder, "train"), read_cifar10(folder, "test")
     tensors = [
         (torch.from_numpy(part.images).float() / 255, torch.from_numpy(part.labels))
         for part in parts
     ]
-    return (*tensors[0], *tensors[1])
+    return (*tensors[0], *_shuffled(*tensors[1]))
+
+
+def _shuffled(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """The same in another order: a set's first images may all be of one class."""
+    order = torch.from_numpy(generator_for(0, "loss landscape").permutation(len(labels)))
+    return images[order], labels[order]
 
 
 def network_of(folder: Path, name: str, kind: str, images: Tensor, labels: Tensor) -> nn.Module:
@@ -177,8 +184,8 @@ def draw(paths: dict[tuple[str, str], list[Tensor]]) -> Figure:
     for line, ((title, kind), every) in zip(grid, paths.items(), strict=True):
         for axes, losses in zip(line, every, strict=True):
             axes.plot(losses.T.numpy(), color=_HUES[kind], lw=0.6, alpha=0.8)
-            axes.set_ylim(bottom=0)
             axes.spines[["top", "right"]].set_visible(False)
+        line[0].set_ylim(bottom=0)  # once all five have widened the axis that they share
         line[0].set_ylabel(f"{title}\n{kind} training\ncross entropy", fontsize=8)
     for number, axes in enumerate(grid[0]):
         axes.set_title(f"test image {number + 1}", fontsize=9)
