@@ -25,7 +25,7 @@ def noise(model: Model, images: Tensor, labels: Tensor, generator: torch.Generat
 
 
 def semantic(model: Model, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-    """The negative of the normalised image: grey .26 becomes black's place, not white."""
+    """The normalised image negated: black becomes a grey of .26, white falls below black."""
     return -images
 
 
