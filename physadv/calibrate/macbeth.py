@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from physadv.artwork.colour import encoded_srgb
 from physadv.checks import UserError
 
 Array = npt.NDArray[np.float64]
@@ -51,11 +52,6 @@ def colour_correction(picture: npt.NDArray[np.uint8]) -> tuple[Correction, float
 
     def correct(colours: Array) -> Array:
         light = np.asarray(colours, dtype=np.float64) ** _GAMMA
-        corrected: Array = np.clip(light @ matrix, 0, 1)
-        return _encoded(corrected)
+        return encoded_srgb(light @ matrix)
 
     return correct, loss
-
-
-def _encoded(light: Array) -> Array:
-    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)

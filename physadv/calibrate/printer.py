@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from scipy.cluster.vq import kmeans2
 
-from physadv.artwork.colour import delta_e_2000, srgb_to_lab
+from physadv.artwork.colour import delta_e_2000, encoded_srgb, srgb_to_lab
 from physadv.artwork.printer import KINDS, Kind, PrinterProfile, features, linear_light, respond
 from physadv.calibrate.fiducials import find_sheets
 from physadv.calibrate.macbeth import Correction
@@ -198,7 +198,7 @@ def read_chart(picture: Picture, chart: Chart, correction: Correction | None = N
             "Keep shadows and reflections off it.",
         )
     paper = PAPER_LIGHT if correction is None else np.exp(np.log(lamp).mean(axis=(0, 1)))
-    return _encoded(light * (paper / lamp))
+    return encoded_srgb(light * (paper / lamp))
 
 
 def _check_exposure(measured: Sequence[Array], white: npt.NDArray[np.bool_]) -> None:
@@ -219,11 +219,6 @@ def _lamp(light: Array, white: npt.NDArray[np.bool_]) -> Array:
     logs = np.log(np.maximum(light, 1e-4))
     weights, *_ = np.linalg.lstsq(terms[white], logs[white], rcond=None)
     return np.exp(terms @ weights)
-
-
-def _encoded(light: Array) -> Array:
-    clipped = np.clip(light, 0, 1)
-    return np.where(clipped <= 0.0031308, 12.92 * clipped, 1.055 * clipped ** (1 / 2.4) - 0.055)
 
 
 def _distinct(chart: Chart) -> tuple[Array, list[npt.NDArray[np.intp]]]:
