@@ -12,9 +12,10 @@ from rich.table import Table
 from physadv.artwork.printer import save_profile
 from physadv.calibrate.boards import Board, Corners
 from physadv.calibrate.camera import save_camera
+from physadv.calibrate.chart import PAPER_LIGHT
 from physadv.calibrate.intrinsics import GOOD_PICTURES, calibrate_camera, draw_coverage
 from physadv.calibrate.macbeth import colour_correction
-from physadv.calibrate.printer import PAPER_LIGHT, calibrate_printer, draw_fit
+from physadv.calibrate.printer import calibrate_printer, draw_fit
 from physadv.checks import UsageError
 from physadv.cli.console import out, progress_line
 from physadv.cli.options import Seed

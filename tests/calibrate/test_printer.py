@@ -25,8 +25,9 @@ from physadv.artwork.printer import (
     save_profile,
 )
 from physadv.calibrate.camera import CameraCalibration
+from physadv.calibrate.chart import PAPER_LIGHT, read_chart
 from physadv.calibrate.macbeth import colour_correction
-from physadv.calibrate.printer import PAPER_LIGHT, Fit, calibrate_printer, read_chart
+from physadv.calibrate.printer import Fit, calibrate_printer
 from physadv.checks import UserError
 from physadv.cli.main import main
 from physadv.export.chart import chart_of, write_chart
@@ -127,6 +128,34 @@ def test_the_chart_is_read_under_uneven_light(photos: list[Path]) -> None:
     errors = delta_e_2000(srgb_to_lab(seen), srgb_to_lab(expected(chart.colours / 255)))
     assert errors.mean() < 1.5
     assert np.quantile(errors, 0.95) < 4
+
+
+def test_dots_of_ink_that_a_close_camera_tells_apart_are_mixed_as_light(tmp_path: Path) -> None:
+    """Cells are 130 px of dots 6 px apart, full ink or bare paper: their light is their share."""
+    chart = write_chart(tmp_path / "chart.pdf", "a4")
+    document = pdfium.PdfDocument(tmp_path / "chart.pdf")
+    pixels = document[0].render(scale=300 / 72, rev_byteorder=True).to_numpy()[..., :3].copy()
+    document.close()
+    y, x = np.mgrid[:6, :6] - 2.4
+    order = np.argsort(np.argsort((x * x + 1.01 * y * y + 0.01 * x).ravel())).reshape(6, 6)
+    height, width = pixels.shape[:2]
+    dots = np.tile(order, (height // 6 + 1, width // 6 + 1))[:height, :width, None]
+    paper = np.floor(pixels / 255 * 36 + 0.5) > dots
+    light = cv2.GaussianBlur(0.8 * (0.1 + 0.9 * paper), (0, 0), 0.8)
+    seen = read_chart(np.round(255 * encode(light)).astype(np.uint8), chart)
+    share = np.floor(chart.colours / 255 * 36 + 0.5) / 36
+    errors = delta_e_2000(srgb_to_lab(seen), srgb_to_lab(encode(PAPER_LIGHT * (0.1 + 0.9 * share))))
+    assert errors.mean() < 0.5
+    assert errors.max() < 2.0
+
+
+def test_scratches_do_not_count(photos: list[Path]) -> None:
+    photo = np.asarray(Image.open(photos[0]))
+    chart, scratched = chart_of("a4"), photo.copy()
+    for x in range(380, 850, 50):
+        cv2.line(scratched, (x, 430), (x + 30, 1130), (15, 15, 15), 2)
+    one, other = (srgb_to_lab(read_chart(seen, chart)) for seen in (photo, scratched))
+    assert delta_e_2000(one, other).mean() < 0.7  # 1.6 if cells were averaged whole
 
 
 def test_colours_that_were_never_printed_are_foretold(fit: Fit) -> None:
