@@ -78,6 +78,7 @@ def camera(
     ),
 ) -> None:
     """Fit a camera to photographs of a board; writes FILE.json and a picture of the coverage."""
+    _check_output(file)
     columns, rows = _columns_and_rows(size)
     spec = Board(
         board,
@@ -169,6 +170,7 @@ def printer(
     seed: Seed = 0,
 ) -> None:
     """Fit what printer and camera make of colours; writes FILE.json and a picture of the fit."""
+    _check_output(file)
     correction = None
     if macbeth is not None:
         correction, loss = colour_correction(read_image_rgb(macbeth))
@@ -217,6 +219,12 @@ def printer(
         markup=False,
     )
     out.print(f"{file} and {picture}: give the first as --printer.", markup=False)
+
+
+def _check_output(file: Path) -> None:
+    """No photograph is written over by a slip in the order of words."""
+    if file.suffix.lower() != ".json":
+        raise UsageError(f"--out {file}", "not the name of a .json file", "End it in .json.")
 
 
 def _columns_and_rows(size: str) -> tuple[int, int]:

@@ -247,9 +247,9 @@ def read_cells(pixels: Picture, page: str) -> Array:
     return pixels[rows, columns].astype(np.float64)
 
 
-def call(*words: object) -> int:
+def call(*words: object, group: tuple[str, ...] = ("calibrate",)) -> int:
     before = sys.argv
-    sys.argv = ["physadv", "calibrate", *map(str, words)]
+    sys.argv = ["physadv", *group, *map(str, words)]
     try:
         main()
     except SystemExit as end:
@@ -334,23 +334,57 @@ def test_photographs_that_cannot_be_used(photos: list[Path], kind: str, message:
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "message"),
     [
-        "{",
-        "{}",
-        '{"format": "physadv printer 0"}',
-        '{"format": "physadv printer 1", "kind": "x"}',
-        WHOLE.replace('"affine"', '"other"'),
-        WHOLE.replace("[[0, 0, 0]]", "[]"),
-        WHOLE.replace("[[0, 0, 0]]", "[[0, 0]]"),
-        WHOLE.replace("[[0, 0, 0]]", "[[0, 0, NaN]]"),
-        WHOLE.replace('"delta_e": 1', '"delta_e": Infinity'),
+        ("{", "not valid JSON"),
+        ("{}", "not a printer's profile"),
+        ("[1]", "not a printer's profile"),
+        ('{"format": "physadv camera 1"}', "not a printer's profile"),
+        ('{"format": "physadv printer 0"}', "'physadv printer 0', this version reads"),
+        ('{"format": "physadv printer 1", "kind": "x"}', "weights"),
+        (WHOLE.replace('"affine"', '"other"'), "kind 'other'"),
+        (WHOLE.replace("[[0, 0, 0]]", "[]"), "palette"),
+        (WHOLE.replace("[[0, 0, 0]]", "[[0, 0]]"), "palette"),
+        (WHOLE.replace("[[0, 0, 0]]", "[[0, 0, NaN]]"), "not finite"),
+        (WHOLE.replace('"delta_e": 1', '"delta_e": Infinity'), "not finite"),
+        (WHOLE.replace("[1, 0, 0], ", ""), "mat1 and mat2|shapes"),
     ],
 )
-def test_wrong_profiles(tmp_path: Path, content: str) -> None:
+def test_wrong_profiles(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "p.json").write_text(content)
-    with pytest.raises(UserError):
+    with pytest.raises(UserError, match=message):
         load_profile(tmp_path / "p.json")
+
+
+@pytest.mark.parametrize("content", ["{", '{"format": "physadv printer 0"}'])
+def test_a_wrong_profile_stops_before_a_run_begins(
+    tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "p.json").write_text(content)
+    words = ("stop_sign", "--victim", "gtsrb-cnn", "--printer", tmp_path / "p.json")
+    assert call("generate", *words, "--out", tmp_path / "run", group=()) == 1
+    assert capsys.readouterr().err.count("error:") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_photographs_are_not_written_over(
+    photos: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = photos[1].read_bytes()
+    assert call("printer", photos[0], "--out", photos[1]) == 2
+    assert "not the name of a .json file" in capsys.readouterr().err
+    assert photos[1].read_bytes() == before
+
+
+@pytest.mark.parametrize("arrival", ["half", "mirrored", "overexposed", "nothing"])
+def test_command_without_a_usable_photograph(
+    photos: list[Path], tmp_path: Path, arrival: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = bad_photo(arrival, np.asarray(Image.open(photos[0])))
+    Image.fromarray(photo).save(tmp_path / "bad.png")
+    assert call("printer", tmp_path / "bad.png", "--out", tmp_path / "p.json") == 1
+    assert capsys.readouterr().err.count("error:") == 1
+    assert not (tmp_path / "p.json").exists()
 
 
 CHECKER = (
