@@ -1,6 +1,6 @@
 """Does a measured printer help? Stickers optimised through a profile, and without, printed.
 
-    python scripts/measure_printer.py OUT [--printer office] [--seeds 4] [--draws 5] [--steps 150]
+    python scripts/measure_printer.py OUT [--printer filters] [--seeds 4] [--draws 5] [--steps 150]
 
 A known printer (``simulated_printer``) prints the chart, which is photographed and measured as a
 user would. Stickers of the same places are then optimised through the profile and without, printed
@@ -11,14 +11,16 @@ own, so that this is the interval that holds for other artworks.
 """
 
 import argparse
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import torch
 from scipy.stats import t as student
-from simulated_printer import PRINTERS, SimulatedPrinter, encode, photograph_chart
+from simulated_printer import PRINTERS, encode, photograph_chart
 
 from physadv.artwork.colour import delta_e_2000, srgb_to_lab
 from physadv.artwork.files import Artwork, load_artwork, save_artwork
@@ -35,8 +37,10 @@ from physadv.scene.catalog import load_grid, load_scene
 from physadv.stats.intervals import mcnemar_exact, paired_difference
 from physadv.victim.catalog import load_victim
 
+Printer = Callable[[npt.ArrayLike], npt.NDArray[np.float64]]
 
-def measured_profile(printer: SimulatedPrinter, folder: Path) -> PrinterProfile:
+
+def measured_profile(printer: Printer, folder: Path) -> PrinterProfile:
     """The printer's profile, from photographs of its chart; says how wrong it is elsewhere."""
     path = folder / "printer.json"
     if not path.exists():
@@ -47,9 +51,9 @@ def measured_profile(printer: SimulatedPrinter, folder: Path) -> PrinterProfile:
     profile = load_profile(path)
     fresh = np.random.default_rng(7).uniform(0, 1, (2000, 3))
     foretold = profile.apply(torch.from_numpy(fresh.T.reshape(3, 2000, 1))).numpy()[..., 0].T
-    white = printer.light(np.ones(3))
+    white = printer(np.ones(3))
     # A photograph cannot tell lamp from paper, so that the profile has paper neutral.
-    truth = encode(printer.light(fresh) / white * PAPER_LIGHT)
+    truth = encode(printer(fresh) / white * PAPER_LIGHT)
     for name, colours in (("profile", foretold), ("as sent", fresh)):
         errors = delta_e_2000(srgb_to_lab(colours), srgb_to_lab(truth))
         print(
@@ -59,10 +63,10 @@ def measured_profile(printer: SimulatedPrinter, folder: Path) -> PrinterProfile:
     return profile
 
 
-def on_paper(artwork: Artwork, printer: SimulatedPrinter) -> Artwork:
+def on_paper(artwork: Artwork, printer: Printer) -> Artwork:
     """The artwork as the printer gives it, its paper's tint and all."""
     rgba = artwork.rgba.copy()
-    rgba[..., :3] = np.round(255 * printer.printed(rgba[..., :3] / 255.0))
+    rgba[..., :3] = np.round(255 * encode(printer(rgba[..., :3] / 255.0)))
     return replace(artwork, rgba=rgba)
 
 
@@ -70,11 +74,11 @@ def main() -> None:
     """Optimise both for every seed, print, judge, compare."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--printer", choices=sorted(PRINTERS), default="office")
+    parser.add_argument("--printer", choices=sorted(PRINTERS), default="filters")
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--draws", type=int, default=5, help="of each of the 15 cells")
     parser.add_argument("--seeds", type=int, default=4)
-    parser.add_argument("--max-area", type=float, default=0.12, help="of the stickers")
+    parser.add_argument("--max-area", type=float, default=0.16, help="of the stickers")
     given = parser.parse_args()
     scene, grid, victim = load_scene("stop_sign"), load_grid("rp2_lab"), load_victim("gtsrb-cnn")
     printer = PRINTERS[given.printer]

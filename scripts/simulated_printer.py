@@ -1,10 +1,13 @@
 """Printers that are known, and photographs of what they print, to measure calibration with.
 
-Nothing here is shared with the profile that is fitted: an ink spreads, runs into the others, is
-limited where all meet, and takes light out of white paper as a filter does.
+No printer shares anything with the profile that is fitted to it. ``filters``: each ink spreads
+(dot gain), goes where another is asked for (crosstalk), is limited where all meet, and takes light
+out of yellowish paper as a filter does; its black is poor. ``neugebauer``: the package's assumed
+office laser (``artwork.palette.printed_colours``) with more dot gain and inks that run into each
+other.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -12,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pypdfium2 as pdfium
 
+from physadv.artwork.palette import printed_colours
 from physadv.export.chart import write_chart
 from physadv.seeding import generator_for
 
@@ -22,36 +26,36 @@ SIZE_PX = (1500, 2000)
 _INKS = np.array([[0.10, 0.42, 0.62], [0.62, 0.10, 0.30], [0.86, 0.76, 0.08]])  # light sent back
 _PAPER = np.array([0.90, 0.91, 0.86])
 _GLOSS = 0.03
+_DOT_GAIN = 0.10  # at half an ink
+_INK_LIMIT = 2.6  # of the sum of three
+_CROSSTALK = 0.10  # share of an ink that is laid where one of the two others is asked for
+
+_GAMMA = 1.4
+_RUNNING = np.array([[0.65, 0.35, 0.0], [0.0, 0.65, 0.35], [0.35, 0.0, 0.65]])
 
 
-@dataclass(frozen=True)
-class SimulatedPrinter:
-    """``dot_gain`` at half an ink, ``ink_limit`` of the sum of three, and the share of each ink
-    that is laid where one of the two others is asked for, ``crosstalk``."""
-
-    dot_gain: float
-    ink_limit: float
-    crosstalk: float
-
-    def light(self, rgb: npt.ArrayLike) -> Array:
-        """[...,3] sRGB in [0,1] as sent -> linear light that the paper sends back, white lamp."""
-        mixed = np.full((3, 3), self.crosstalk / 2)
-        np.fill_diagonal(mixed, 1 - self.crosstalk)
-        ink = (1 - np.asarray(rgb, dtype=np.float64)) @ mixed
-        ink = np.clip(ink + 4 * self.dot_gain * ink * (1 - ink), 0, 1)
-        total = ink.sum(axis=-1, keepdims=True)
-        ink = ink * np.minimum(1, self.ink_limit / np.maximum(total, 1e-9))
-        light = np.prod(1 - ink[..., :, None] * (1 - _INKS), axis=-2)
-        return _PAPER * (_GLOSS + (1 - _GLOSS) * light)
-
-    def printed(self, rgb: npt.ArrayLike) -> Array:
-        """[...,3] sRGB in [0,1] as sent -> sRGB of the paper in white light."""
-        return encode(self.light(rgb))
+def filters(rgb: npt.ArrayLike) -> Array:
+    """[...,3] sRGB in [0,1] as sent -> linear light that the paper sends back, white lamp."""
+    mixed = np.full((3, 3), _CROSSTALK / 2)
+    np.fill_diagonal(mixed, 1 - _CROSSTALK)
+    ink = (1 - np.asarray(rgb, dtype=np.float64)) @ mixed
+    ink = np.clip(ink + 4 * _DOT_GAIN * ink * (1 - ink), 0, 1)
+    total = ink.sum(axis=-1, keepdims=True)
+    ink = ink * np.minimum(1, _INK_LIMIT / np.maximum(total, 1e-9))
+    light = np.prod(1 - ink[..., :, None] * (1 - _INKS), axis=-2)
+    return _PAPER * (_GLOSS + (1 - _GLOSS) * light)
 
 
-PRINTERS = {
-    "office": SimulatedPrinter(dot_gain=0.10, ink_limit=2.6, crosstalk=0.10),
-    "poor": SimulatedPrinter(dot_gain=0.20, ink_limit=2.0, crosstalk=0.30),
+def neugebauer(rgb: npt.ArrayLike) -> Array:
+    """As ``filters``, of the other printer."""
+    values = np.clip(np.asarray(rgb, dtype=np.float64), 0, 1)
+    shown = printed_colours((values.reshape(-1, 3) ** _GAMMA) @ _RUNNING).reshape(values.shape)
+    return np.where(shown <= 0.04045, shown / 12.92, ((shown + 0.055) / 1.055) ** 2.4)
+
+
+PRINTERS: dict[str, Callable[[npt.ArrayLike], Array]] = {
+    "filters": filters,
+    "neugebauer": neugebauer,
 }
 
 
@@ -61,7 +65,9 @@ def encode(light: npt.ArrayLike) -> Array:
     return np.where(inside <= 0.0031308, 12.92 * inside, 1.055 * inside ** (1 / 2.4) - 0.055)
 
 
-def photograph_chart(printer: SimulatedPrinter, folder: Path, count: int = 3) -> list[Path]:
+def photograph_chart(
+    printer: Callable[[npt.ArrayLike], Array], folder: Path, count: int = 3
+) -> list[Path]:
     """Print the chart's own PDF and photograph it ``count`` times from different places.
 
     A lamp that is yellow and stands to one side, perspective, blur, noise of sensor and photons,
@@ -72,7 +78,7 @@ def photograph_chart(printer: SimulatedPrinter, folder: Path, count: int = 3) ->
     document = pdfium.PdfDocument(folder / "chart.pdf")
     sent = document[0].render(scale=DPI / 72, rev_byteorder=True).to_numpy()[..., :3].copy()
     document.close()
-    paper = printer.light(sent / 255.0).astype(np.float32)
+    paper = printer(sent / 255.0).astype(np.float32)
     height, width = paper.shape[:2]
     y, x = np.mgrid[:height, :width] / np.array([height, width]).reshape(2, 1, 1) - 0.5
     paths = []

@@ -42,6 +42,7 @@ LENS = CameraCalibration(
 )
 PAPER = np.array([0.90, 0.91, 0.86])  # yellowish
 INKS = np.array([[0.10, 0.42, 0.62], [0.62, 0.10, 0.30], [0.86, 0.76, 0.08]])  # light sent back
+CROSSTALK = np.array([[0.90, 0.07, 0.03], [0.04, 0.92, 0.04], [0.02, 0.08, 0.90]])
 
 
 def decode(values: Array) -> Array:
@@ -54,8 +55,8 @@ def encode(light: Array) -> Array:
 
 
 def on_paper(rgb: npt.ArrayLike) -> Array:
-    """Light that a printed colour sends back: dot gain, an ink limit, inks over one another."""
-    ink = 1 - np.asarray(rgb, dtype=np.float64)
+    """Light sent back: crosstalk, dot gain, an ink limit, inks over one another, gloss."""
+    ink = (1 - np.asarray(rgb, dtype=np.float64)) @ CROSSTALK
     ink = ink + 0.5 * ink * (1 - ink) * 0.6  # dot gain
     total = ink.sum(axis=-1, keepdims=True)
     ink = np.clip(ink * np.minimum(1, 2.6 / np.maximum(total, 1e-9)), 0, 1)
