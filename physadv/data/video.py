@@ -23,13 +23,13 @@ _HD_HEIGHT = 720  # from here an untagged film is BT.709, below BT.601, as playe
 _BT601, _BT709 = 5, 1  # of swscale
 _UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 _HDR = {ColorTrc.SMPTE2084.value: "PQ", ColorTrc.ARIB_STD_B67.value: "HLG"}
-_MISSING_SHARE = 0.02  # of the frames that a container promises; edit lists drop a few
+_END_SLACK_S, _MISSING_SHARE = 0.25, 0.02  # of the time that a container promises
 
 
 @dataclass(frozen=True)
 class Video:
-    """A video file; see ``physadv.data.film.Film``. ``count`` is the container's frame count, 0 if
-    it has none; ``rate`` its average frame rate, 0 if unknown."""
+    """A video file; see ``physadv.data.film.Film``. ``count`` is the container's frame count,
+    ``rate`` its average frame rate, ``duration_s`` how long it says it lasts; 0 where unknown."""
 
     path: Path
     sampling: Sampling
@@ -37,6 +37,7 @@ class Video:
     height_px: int
     count: int
     rate: float
+    duration_s: float
     codec: str
     notes: tuple[str, ...]
 
@@ -105,7 +106,8 @@ class Video:
                 if not picker.takes(index, time_s - first) or index <= after:
                     continue
                 yield Frame(index, time_s - first, self._upright(frame, index, asked))
-            self._check_end(index + 1, asked)
+            if first is not None and last is not None:
+                self._check_end(last - first, asked)
 
     def _time(self, frame: VideoFrame, index: int, asked: str) -> float:
         if frame.time is not None:
@@ -127,11 +129,14 @@ class Video:
             )
         return rgb
 
-    def _check_end(self, seen: int, asked: str) -> None:
-        if self.count - seen > max(2, _MISSING_SHARE * self.count):
+    def _check_end(self, last_s: float, asked: str) -> None:
+        """A container cut off in the middle reads as if it ended there."""
+        missing = self.duration_s - last_s
+        frame_s = 1 / self.rate if self.rate > 0 else 0.0
+        if missing > max(_END_SLACK_S, 3 * frame_s, _MISSING_SHARE * self.duration_s):
             raise FilmFault(
                 asked,
-                f"it ends after {seen} of {self.count} frames",
+                f"it ends at {last_s:.2f} s of {self.duration_s:.2f} s",
                 "It was cut off: copy it again; what is there is kept.",
             )
 
@@ -172,8 +177,13 @@ def open_video(path: Path, *, every: int = 1, fps: float | None = None) -> Video
             notes.append(f"{path.name} has no time stamps; its average frame rate is used")
         height, width = _upright(frame).shape[:2]
         rate = float(stream.average_rate or 0)
+        lasts = 0.0
+        if stream.duration is not None and stream.time_base is not None:
+            lasts = float(stream.duration * stream.time_base)
+        elif container.duration is not None and len(container.streams) == 1:
+            lasts = container.duration / av.time_base
         codec = stream.codec_context.name
-        return Video(path, sampling, width, height, stream.frames, rate, codec, tuple(notes))
+        return Video(path, sampling, width, height, stream.frames, rate, lasts, codec, tuple(notes))
 
 
 @contextmanager
