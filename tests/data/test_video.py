@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from physadv.checks import UserError
+from physadv.data.files import find_external
 from physadv.data.film import FilmFault, Frame, Sampling
 from physadv.data.films import open_film
 from physadv.data.framefolder import open_frame_folder
@@ -285,3 +286,11 @@ def test_reading_ahead_ends_its_thread_when_nobody_reads_on():
     ahead.close()
     frames.close()
     assert closed == [True]
+
+
+@pytest.mark.realdata
+def test_an_avi_of_reordered_frames_is_timed_by_its_rate():
+    video = open_video(find_external("data/videos/walk_vtest.avi"), every=100)
+    frames = list(video.frames())
+    assert [frame.time_s for frame in frames] == pytest.approx([10.0 * n for n in range(8)])
+    assert "no time stamps" in video.notes[0]
