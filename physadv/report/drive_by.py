@@ -68,12 +68,12 @@ class TreatmentDrives:
 @dataclass(frozen=True)
 class DriveContrast:
     """The artwork minus a control: samples ``fooled`` and read as ``target``, and for each speed
-    the videos not confirmed in time (``late``; None where one of the two has no video that tells).
+    the videos not confirmed in time (``late``). None where one of the two has too few videos.
     """
 
     control: str
-    fooled: Difference
-    target: Difference
+    fooled: Difference | None
+    target: Difference | None
     late: tuple[Difference | None, ...]
 
 
@@ -107,7 +107,7 @@ def summarise_drives(trials: pl.DataFrame, films: Sequence[Film]) -> list[DriveS
     not independent; where all videos have one rate, which leaves a bootstrap without width, it is
     Wilson's with each video as one trial (``rates.pooled_rate``). Counts of videos have Wilson's.
     Differences combine the two intervals as independent ones. Below ``MIN_CLUSTERS`` videos of a
-    treatment nothing has an interval.
+    treatment nothing has an interval, and no difference is made.
 
     Args:
         trials: Those with source "video": one row per sample and victim, ``group`` the film.
@@ -147,11 +147,7 @@ def _summary(rows: pl.DataFrame, victim: str, crop: str, films: list[Film]) -> D
         " or ".join(targets),
         speeds,
         treatments,
-        tuple(
-            _contrast(treatments[ARTWORK], other)
-            for other in treatments.values()
-            if ARTWORK in treatments and other.treatment != ARTWORK
-        ),
+        _contrasts(treatments),
     )
 
 
@@ -215,24 +211,29 @@ def _of_videos(happened: Sequence[bool]) -> Rate:
     return Rate(sum(happened), len(happened), method=f"none: {text.plural(len(happened), 'video')}")
 
 
+def _contrasts(treatments: Mapping[str, TreatmentDrives]) -> tuple[DriveContrast, ...]:
+    if ARTWORK not in treatments:
+        return ()
+    others = [one for name, one in treatments.items() if name != ARTWORK]
+    found = (_contrast(treatments[ARTWORK], other) for other in others)
+    return tuple(one for one in found if any((one.fooled, one.target, *one.late)))
+
+
 def _contrast(own: TreatmentDrives, control: TreatmentDrives) -> DriveContrast:
-    fooled, target = _minus(own.fooled, control.fooled), _minus(own.target, control.target)
-    if fooled is None or target is None:
-        raise ValueError(f"{own.treatment} or {control.treatment} has no sample")
     late = zip(own.braking, control.braking, strict=True)
     return DriveContrast(
-        control.treatment, fooled, target, tuple(_minus(a.late, b.late) for a, b in late)
+        control.treatment,
+        _minus(own.fooled, control.fooled),
+        _minus(own.target, control.target),
+        tuple(_minus(a.late, b.late) for a, b in late),
     )
 
 
 def _minus(first: Rate, second: Rate) -> Difference | None:
-    if first.value is None or second.value is None:
+    if first.value is None or second.value is None or not (first.interval and second.interval):
         return None
-    value = first.value - second.value
-    if first.interval is None or second.interval is None:
-        return Difference(value)
     limits = difference_of(first.value, first.interval, second.value, second.interval)
-    return Difference(value, limits, f"{first.method}; {second.method}")
+    return Difference(first.value - second.value, limits, f"{first.method}; {second.method}")
 
 
 def outcome(speed: Mapping[str, Any]) -> str:

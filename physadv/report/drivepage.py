@@ -12,7 +12,7 @@ from physadv.data.files import atomic_path
 from physadv.report import text
 from physadv.report.drive_by import Drive, DriveSummary, Film, outcome, place
 from physadv.report.drivedots import confirmation_plot
-from physadv.report.driveplots import timelines
+from physadv.report.driveplots import Timeline, timelines
 from physadv.report.drivewords import (
     cautions,
     confirmation_words,
@@ -31,7 +31,7 @@ class Section:
     """One victim on the page: its figures, its plots, and what they do not show."""
 
     summary: DriveSummary
-    timelines: tuple[tuple[Markup, bool, int], ...]
+    timelines: tuple[tuple[Markup, Timeline], ...]
     confirmation: Markup | None
     cautions: tuple[str, ...]
     intervals: str

@@ -45,11 +45,12 @@ class Lane:
 
 @dataclass(frozen=True)
 class Timeline:
-    """A plot, and how many samples it has no place for."""
+    """A plot, how many samples it has no place for, and whether it shows the scores."""
 
     svg: str
     by_distance: bool
     left_out: int
+    scores: bool
 
 
 def timelines(found: DriveSummary, trials: pl.DataFrame) -> list[Timeline]:
@@ -64,7 +65,11 @@ def timelines(found: DriveSummary, trials: pl.DataFrame) -> list[Timeline]:
         own = [lane for lane, metres in lanes if metres is by_distance and len(lane.at)]
         if own:
             left_out = sum(lane.left_out for lane in own)
-            plots.append(Timeline(_timeline(found, own, by_distance), by_distance, left_out))
+            plots.append(
+                Timeline(
+                    _timeline(found, own, by_distance), by_distance, left_out, _tall_lanes(own)
+                )
+            )
     return plots
 
 
@@ -100,9 +105,8 @@ def _lane(drive: Drive, rows: pl.DataFrame) -> tuple[Lane, bool]:
 
 
 def _timeline(found: DriveSummary, lanes: Sequence[Lane], by_distance: bool) -> str:
-    few = len(lanes) <= _FEW_LANES
     with style(f"timeline {found.victim} {found.crop} {by_distance}"):
-        if few:
+        if _tall_lanes(lanes):
             figure = new_figure(WIDTH_PX, _LANE_PX * len(lanes) + 96)
             panels = list(figure.subplots(len(lanes), 1, sharex=True, squeeze=False)[:, 0])
             for axes, lane in zip(panels, lanes, strict=True):
@@ -117,6 +121,10 @@ def _timeline(found: DriveSummary, lanes: Sequence[Lane], by_distance: bool) -> 
         panels[-1].set_xlabel("distance to the object, m" if by_distance else "time, s")
         _key(figure, found, lanes)
         return svg_text(figure, f"What {found.victim} read along the way, a lane for each video")
+
+
+def _tall_lanes(lanes: Sequence[Lane]) -> bool:
+    return len(lanes) <= _FEW_LANES
 
 
 def _limits(found: DriveSummary, axes: Axes, lanes: Sequence[Lane], by_distance: bool) -> None:
@@ -149,7 +157,7 @@ def _tall(axes: Axes, lane: Lane) -> None:
     _strip(axes, lane, -0.42, 0.26)
     axes.plot(lane.at, lane.scores, color="#b8b8b8", linewidth=0.9, zorder=2)
     colours = [VERDICT_COLOURS[verdict] for verdict in lane.verdicts]
-    axes.scatter(lane.at, lane.scores, s=10, c=colours, linewidths=0, zorder=3, clip_on=False)
+    axes.scatter(lane.at, lane.scores, s=14, c=colours, linewidths=0, zorder=3, clip_on=False)
     axes.set_ylim(-0.62, 1.04)
     axes.set_yticks([0, 0.5, 1], ["0", "", "1"])
     axes.grid(axis="y", color="#ececec", linewidth=0.6)
@@ -162,7 +170,7 @@ def _tall(axes: Axes, lane: Lane) -> None:
     )
     words.set_parse_math(False)
     words.set_color(COLOURS[film["treatment"]])
-    words.set_fontweight("semibold")
+    words.set_fontweight("bold")
 
 
 def _rows(axes: Axes, lanes: Sequence[Lane]) -> None:

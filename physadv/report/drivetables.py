@@ -4,6 +4,7 @@ from typing import Any
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from physadv.report import text
 from physadv.report.drive_by import Drive, DriveSummary, outcome, place
@@ -18,21 +19,24 @@ def drive_tables(found: DriveSummary) -> list[Table]:
 
 
 def _videos(found: DriveSummary) -> Table:
-    table = Table(box=box.SIMPLE, title=headline(found), title_justify="left")
-    for name in ("treatment", "film"):
-        table.add_column(name, overflow="fold")
+    table = Table(box=box.SIMPLE, title=Text(headline(found)), title_justify="left")
+    table.add_column("film", overflow="fold", min_width=12)
     for name in ("not read", *(("as target",) if found.aimed else ())):
         table.add_column(name, justify="right")
     for name in ("first read", "longest not", "confirmed"):
         table.add_column(name, justify="right")
     for speed_kmh, braking_m in found.speeds:
         table.add_column(f"{speed_kmh:g} km/h\n{braking_m:.1f} m", justify="right")
+    group = ""
     for drive in found.drives:
         film = drive.film
+        if film["treatment"] != group:
+            group = film["treatment"]
+            table.add_section()
+            table.add_row(Text(group, style="bold"))
         rates = (drive.fooled, drive.target) if found.aimed else (drive.fooled,)
         table.add_row(
-            film["treatment"],
-            film["film"],
+            Text(film["film"]),
             *(_plain(rate) for rate in rates),
             place(film["first_hit_m"], film["first_hit_s"]),
             place(film["longest_missed_m"], film["longest_missed_s"]),
@@ -50,7 +54,7 @@ def _outcomes(found: DriveSummary, drive: Drive) -> list[str]:
 def _treatments(found: DriveSummary) -> Table:
     table = Table(box=box.SIMPLE)
     names = ["not read", *(["as target"] if found.aimed else []), "worth", "never\nconfirmed"]
-    table.add_column("all videos with")
+    table.add_column("all videos with", no_wrap=True)
     table.add_column("videos", justify="right")
     for name in names:
         table.add_column(name, justify="right")

@@ -1,10 +1,10 @@
 """What a summary of films says in sentences."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from physadv.report import text
-from physadv.report.drive_by import Braking, DriveSummary, TreatmentDrives
+from physadv.report.drive_by import DriveSummary
 from physadv.report.rates import Rate
 from physadv.report.summary import ARTWORK
 from physadv.stats.intervals import MIN_CLUSTERS
@@ -19,40 +19,29 @@ def headline(found: DriveSummary) -> str:
     ]
     name = f"{found.victim}, {found.true_class}"
     if not told:
-        parts = [
-            f"{one.treatment}: never confirmed in {_of(one.unconfirmed)} videos"
-            for one in found.treatments.values()
-        ]
+        parts = [f"{one.treatment} in {_of(one.unconfirmed)}" for one in found.treatments.values()]
         return (
-            f"{name}. {_sentence('; '.join(parts))} Whether that is before the braking point "
-            "cannot be told from these videos."
+            f"{name}: never confirmed in these videos: {'; '.join(parts)}. Whether it is in time "
+            "for a car to brake they do not tell."
         )
+    speeds = _listed([f"{found.speeds[number][0]:g}" for number in told])
     parts = []
     for one in found.treatments.values():
-        lead = "not confirmed before the braking point in " if not parts else ""
-        parts.append(f"{one.treatment}: {lead}{_speeds(one, told, not parts)}")
-    return f"{name}. {_sentence('; '.join(parts))}"
+        rates = [one.braking[number].late for number in told]
+        if not any(rate.n for rate in rates):
+            parts.append(f"{one.treatment}: no video that tells")
+            continue
+        counts = _listed([_of(rate) if rate.n else "none that tell" for rate in rates])
+        parts.append(f"{one.treatment} in {counts}{'' if parts else ' videos'}")
+    return f"{name}: not confirmed before the braking point at {speeds} km/h: {'; '.join(parts)}."
 
 
-def _speeds(one: TreatmentDrives, told: list[int], first: bool) -> str:
-    if not any(one.braking[number].late.n for number in told):
-        return "no video that tells"
-    return ", ".join(_late(one.braking[number], first) for number in told)
-
-
-def _late(braking: Braking, first: bool) -> str:
-    if not braking.late.n:
-        return f"no video that tells at {braking.speed_kmh:g} km/h"
-    videos = " video" + "s" * (braking.late.n > 1) if first else ""
-    return f"{_of(braking.late)}{videos} at {braking.speed_kmh:g} km/h"
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def _of(rate: Rate) -> str:
     return f"{rate.k} of {rate.n}"
-
-
-def _sentence(words: str) -> str:
-    return f"{words[0].upper()}{words[1:]}."
 
 
 def cautions(found: DriveSummary) -> list[str]:
