@@ -87,7 +87,7 @@ def _section(found: DriveSummary, trials: pl.DataFrame) -> Section:
     dots = confirmation_plot(found)
     return Section(
         found,
-        tuple((Markup(one.svg), one.by_distance, one.left_out) for one in timelines(found, trials)),
+        tuple((Markup(one.svg), one) for one in timelines(found, trials)),
         None if dots is None else Markup(dots),
         tuple(cautions(found)),
         interval_note(found),

@@ -166,7 +166,7 @@ def _tall(axes: Axes, lane: Lane) -> None:
     axes.tick_params(labelsize=9)
     film = lane.drive.film
     words = axes.set_title(
-        f"{film['treatment']}   {_short(film['film'], 70)}", loc="left", fontsize=10, pad=3
+        f"{film['treatment']} · {_short(film['film'], 70)}", loc="left", fontsize=10, pad=3
     )
     words.set_parse_math(False)
     words.set_color(COLOURS[film["treatment"]])
@@ -178,7 +178,7 @@ def _rows(axes: Axes, lanes: Sequence[Lane]) -> None:
         _strip(axes, lane, row - 0.36, 0.62)
     axes.set_ylim(len(lanes) - 0.4, -0.6)
     labels = [
-        f"{_short(lane.drive.film['film'], 24)}  {lane.drive.film['treatment']}" for lane in lanes
+        f"{_short(lane.drive.film['film'], 24)} · {lane.drive.film['treatment']}" for lane in lanes
     ]
     axes.set_yticks(range(len(lanes)), labels, fontsize=9)
     for label, lane in zip(axes.get_yticklabels(), lanes, strict=True):

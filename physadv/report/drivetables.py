@@ -11,6 +11,11 @@ from physadv.report.drive_by import Drive, DriveSummary, outcome, place
 from physadv.report.drivewords import frames_words, headline
 from physadv.report.rates import Difference, Rate
 
+_LEGEND = (
+    "late: videos not confirmed before the braking point, of those that tell. "
+    "worth: so many independent frames would say as much."
+)
+
 
 def drive_tables(found: DriveSummary) -> list[Table]:
     """One row a video; then by treatment, and the artwork minus its controls."""
@@ -20,13 +25,13 @@ def drive_tables(found: DriveSummary) -> list[Table]:
 
 def _videos(found: DriveSummary) -> Table:
     table = Table(box=box.SIMPLE, title=Text(headline(found)), title_justify="left")
-    table.add_column("film", overflow="fold", min_width=12)
-    for name in ("not read", *(("as target",) if found.aimed else ())):
+    table.add_column("film", overflow="fold", min_width=11)
+    for name in ("not\nread", *(("as\ntarget",) if found.aimed else ())):
         table.add_column(name, justify="right")
-    for name in ("first read", "longest not", "confirmed"):
+    for name in ("first\nread", "longest\nnot", "confirmed"):
         table.add_column(name, justify="right")
     for speed_kmh, braking_m in found.speeds:
-        table.add_column(f"{speed_kmh:g} km/h\n{braking_m:.1f} m", justify="right")
+        table.add_column(f"{speed_kmh:g} km/h\n{braking_m:.1f}{text.NBSP}m", justify="right")
     group = ""
     for drive in found.drives:
         film = drive.film
@@ -52,14 +57,14 @@ def _outcomes(found: DriveSummary, drive: Drive) -> list[str]:
 
 
 def _treatments(found: DriveSummary) -> Table:
-    table = Table(box=box.SIMPLE)
-    names = ["not read", *(["as target"] if found.aimed else []), "worth", "never\nconfirmed"]
-    table.add_column("all videos with", no_wrap=True)
-    table.add_column("videos", justify="right")
+    table = Table(box=box.SIMPLE, caption=_LEGEND, caption_justify="left")
+    names = ["not\nread", *(["as\ntarget"] if found.aimed else []), "worth", "never\nconfirmed"]
+    table.add_column("videos with", no_wrap=True)
+    table.add_column("n", justify="right")
     for name in names:
         table.add_column(name, justify="right")
     for speed_kmh, _ in found.speeds:
-        table.add_column(f"not in time\nat {speed_kmh:g} km/h", justify="right")
+        table.add_column(f"late\n{speed_kmh:g} km/h", justify="right")
     for one in found.treatments.values():
         rates = (one.fooled, one.target) if found.aimed else (one.fooled,)
         table.add_row(
@@ -76,10 +81,10 @@ def _treatments(found: DriveSummary) -> Table:
 def _contrasts(found: DriveSummary) -> Table:
     table = Table(box=box.SIMPLE)
     table.add_column("artwork minus, points")
-    for name in ("not read", *(("as target",) if found.aimed else ())):
+    for name in ("not\nread", *(("as\ntarget",) if found.aimed else ())):
         table.add_column(name, justify="right")
     for speed_kmh, _ in found.speeds:
-        table.add_column(f"not in time\nat {speed_kmh:g} km/h", justify="right")
+        table.add_column(f"late\n{speed_kmh:g} km/h", justify="right")
     for one in found.contrasts:
         rates = (one.fooled, one.target) if found.aimed else (one.fooled,)
         table.add_row(one.control, *(_points(value) for value in (*rates, *one.late)))
@@ -87,21 +92,20 @@ def _contrasts(found: DriveSummary) -> Table:
 
 
 def _plain(rate: Rate) -> str:
-    return f"{text.counts(rate)} {text.percent(rate.value)}" if rate.n else text.NONE
+    return f"{text.counts(rate)}\n{text.percent(rate.value)}" if rate.n else text.NONE
 
 
 def _of(rate: Rate) -> str:
     if not rate.n:
         return text.NONE
-    limits = "" if rate.interval is None else f" {text.bare(rate.interval)}"
+    limits = "" if rate.interval is None else f"\n{text.bare(rate.interval)}"
     return f"{rate.k} of {rate.n}{limits}"
 
 
 def _points(value: Difference | None) -> str:
     if value is None:
         return text.NONE
-    limits = "" if value.interval is None else f" ({text.points_interval(value.interval)})"
-    return f"{text.points(value.value)}{limits}"
+    return f"{text.points(value.value)}\n{text.points_interval(value.interval)}"
 
 
 def records(found: DriveSummary) -> dict[str, object]:

@@ -117,8 +117,8 @@ def confirmation_words(facts: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def frames_words(rate: Rate) -> str:
-    """``12/40 30.0 %``, and its interval if it has one."""
+    """``12/40``, ``30.0 %`` and its interval if it has one, each on a line."""
     if not rate.n:
         return text.NONE
-    limits = "" if rate.interval is None else f" {text.bare(rate.interval)}"
-    return f"{text.counts(rate)} {text.percent(rate.value)}{limits}"
+    limits = "" if rate.interval is None else f"\n{text.bare(rate.interval)}"
+    return f"{text.counts(rate)}\n{text.percent(rate.value)}{limits}"
