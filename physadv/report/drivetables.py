@@ -12,9 +12,10 @@ from physadv.report.drivewords import frames_words, headline
 from physadv.report.rates import Difference, Rate
 
 _LEGEND = (
-    "late: videos not confirmed before the braking point, of those that tell. "
-    "worth: so many independent frames would say as much."
+    "known: confirmed, and remembered from then on. late: videos in which that is not before the "
+    "braking point, of those that tell."
 )
+_TIGHT: Any = {"pad_edge": False, "padding": (0, 1, 0, 0)}
 
 
 def drive_tables(found: DriveSummary) -> list[Table]:
@@ -24,14 +25,16 @@ def drive_tables(found: DriveSummary) -> list[Table]:
 
 
 def _videos(found: DriveSummary) -> Table:
-    table = Table(box=box.SIMPLE, title=Text(headline(found)), title_justify="left")
-    table.add_column("film", overflow="fold", min_width=11)
+    table = Table(box=box.SIMPLE, **_TIGHT, title=Text(headline(found)), title_justify="left")
+    table.add_column("film", overflow="fold", min_width=9)
     for name in ("not\nread", *(("as\ntarget",) if found.aimed else ())):
-        table.add_column(name, justify="right")
-    for name in ("first\nread", "longest\nnot", "confirmed"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")
+    for name in ("first\nread", "not for", "known"):
+        table.add_column(name, justify="right", overflow="fold")
     for speed_kmh, braking_m in found.speeds:
-        table.add_column(f"{speed_kmh:g} km/h\n{braking_m:.1f}{text.NBSP}m", justify="right")
+        table.add_column(
+            f"{speed_kmh:g} km/h\n{braking_m:.1f}{text.NBSP}m", justify="right", overflow="fold"
+        )
     group = ""
     for drive in found.drives:
         film = drive.film
@@ -57,21 +60,20 @@ def _outcomes(found: DriveSummary, drive: Drive) -> list[str]:
 
 
 def _treatments(found: DriveSummary) -> Table:
-    table = Table(box=box.SIMPLE, caption=_LEGEND, caption_justify="left")
-    names = ["not\nread", *(["as\ntarget"] if found.aimed else []), "worth", "never\nconfirmed"]
+    table = Table(box=box.SIMPLE, **_TIGHT, caption=_LEGEND, caption_justify="left")
+    names = ["not\nread", *(["as\ntarget"] if found.aimed else []), "never\nknown"]
     table.add_column("videos with", no_wrap=True)
-    table.add_column("n", justify="right")
+    table.add_column("n", justify="right", overflow="fold")
     for name in names:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")
     for speed_kmh, _ in found.speeds:
-        table.add_column(f"late\n{speed_kmh:g} km/h", justify="right")
+        table.add_column(f"late\n{speed_kmh:g} km/h", justify="right", overflow="fold")
     for one in found.treatments.values():
         rates = (one.fooled, one.target) if found.aimed else (one.fooled,)
         table.add_row(
             one.treatment,
             f"{len(one.drives)}",
             *(frames_words(rate) for rate in rates),
-            f"{one.effective:.0f}",
             _of(one.unconfirmed),
             *(_of(braking.late) for braking in one.braking),
         )
@@ -79,12 +81,12 @@ def _treatments(found: DriveSummary) -> Table:
 
 
 def _contrasts(found: DriveSummary) -> Table:
-    table = Table(box=box.SIMPLE)
+    table = Table(box=box.SIMPLE, **_TIGHT)
     table.add_column("artwork minus, points")
     for name in ("not\nread", *(("as\ntarget",) if found.aimed else ())):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")
     for speed_kmh, _ in found.speeds:
-        table.add_column(f"late\n{speed_kmh:g} km/h", justify="right")
+        table.add_column(f"late\n{speed_kmh:g} km/h", justify="right", overflow="fold")
     for one in found.contrasts:
         rates = (one.fooled, one.target) if found.aimed else (one.fooled,)
         table.add_row(one.control, *(_points(value) for value in (*rates, *one.late)))
