@@ -157,12 +157,15 @@ def _treatment(
     drives = tuple(_drive(rows.filter(pl.col("group") == film["film"]), film) for film in films)
     fooled = {d.film["film"]: (d.fooled.k, d.fooled.n) for d in drives}
     target = {d.film["film"]: (d.target.k, d.target.n) for d in drives}
+    rate = _over_videos(fooled)
+    # Where the interval takes each video for one trial, so does the size.
+    alike = rate.method.startswith("Wilson,")
     return TreatmentDrives(
         name,
         drives,
-        _over_videos(fooled),
+        rate,
         _over_videos(target),
-        effective_size(fooled),
+        float(len(fooled)) if alike else effective_size(fooled),
         _of_videos([film["confirmed_s"] is None for film in films]),
         _of_videos([film["target_confirmed_s"] is not None for film in films]),
         tuple(_braking(films, *speed) for speed in speeds),

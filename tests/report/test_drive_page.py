@@ -169,7 +169,7 @@ def test_a_clean_object_that_is_late_is_a_caution():
 
 
 def test_outcomes_are_a_partition():
-    trials, films = many()
+    _, films = many()
     seen = set()
     for film in films:
         for speed in film["speeds"]:
