@@ -51,7 +51,7 @@ class TreatmentDrives:
 
     ``fooled`` and ``target`` are over the samples of all, with an interval over videos from
     ``MIN_CLUSTERS`` of them on; ``effective`` is how many independent samples those behind
-    ``fooled`` are worth. ``unconfirmed`` and ``target_confirmed`` count videos in which the object
+    ``fooled`` are worth, None where its interval is: few videos do not tell how alike samples are. ``unconfirmed`` and ``target_confirmed`` count videos in which the object
     is never confirmed, and in which it is confirmed as the target.
     """
 
@@ -59,7 +59,7 @@ class TreatmentDrives:
     drives: tuple[Drive, ...]
     fooled: Rate
     target: Rate
-    effective: float
+    effective: float | None
     unconfirmed: Rate
     target_confirmed: Rate
     braking: tuple[Braking, ...]
@@ -158,14 +158,12 @@ def _treatment(
     fooled = {d.film["film"]: (d.fooled.k, d.fooled.n) for d in drives}
     target = {d.film["film"]: (d.target.k, d.target.n) for d in drives}
     rate = _over_videos(fooled)
-    # Where the interval takes each video for one trial, so does the size.
-    alike = rate.method.startswith("Wilson,")
     return TreatmentDrives(
         name,
         drives,
         rate,
         _over_videos(target),
-        float(len(fooled)) if alike else effective_size(fooled),
+        _worth(rate, fooled),
         _of_videos([film["confirmed_s"] is None for film in films]),
         _of_videos([film["target_confirmed_s"] is not None for film in films]),
         tuple(_braking(films, *speed) for speed in speeds),
@@ -206,6 +204,14 @@ def _over_videos(by_video: Mapping[str, Counts]) -> Rate:
         return pooled_rate(counted)
     k, n = (sum(count[i] for count in counted.values()) for i in (0, 1))
     return Rate(k, n, method=f"none: {text.plural(len(counted), 'video')}")
+
+
+def _worth(rate: Rate, by_video: Mapping[str, Counts]) -> float | None:
+    if rate.interval is None:
+        return None
+    # Where the interval takes each video for one trial, so does the size.
+    counted = {film: count for film, count in by_video.items() if count[1]}
+    return float(len(counted)) if rate.method.startswith("Wilson,") else effective_size(counted)
 
 
 def _of_videos(happened: Sequence[bool]) -> Rate:

@@ -178,7 +178,7 @@ def _rows(axes: Axes, lanes: Sequence[Lane]) -> None:
         _strip(axes, lane, row - 0.36, 0.62)
     axes.set_ylim(len(lanes) - 0.4, -0.6)
     labels = [
-        f"{_short(lane.drive.film['film'], 24)} · {lane.drive.film['treatment']}" for lane in lanes
+        f"{_short(lane.drive.film['film'], 30)} · {lane.drive.film['treatment']}" for lane in lanes
     ]
     axes.set_yticks(range(len(lanes)), labels, fontsize=9)
     for label, lane in zip(axes.get_yticklabels(), lanes, strict=True):
@@ -246,4 +246,6 @@ def _key(figure: Figure, found: DriveSummary, lanes: Sequence[Lane]) -> None:
 
 
 def _short(name: str, most: int) -> str:
-    return name if len(name) <= most else f"…{name[1 - most :]}"
+    """Both ends of a long name: films differ in either."""
+    half = most // 2
+    return name if len(name) <= most else f"{name[:half]}…{name[1 - half :]}"

@@ -137,7 +137,7 @@ def records(found: DriveSummary) -> dict[str, object]:
                 "videos": len(one.drives),
                 "not_read": rate(one.fooled),
                 "target": rate(one.target),
-                "effective_size": round(one.effective, 1),
+                "effective_size": None if one.effective is None else round(one.effective, 1),
                 "never_confirmed": rate(one.unconfirmed),
                 "target_confirmed": rate(one.target_confirmed),
                 "not_in_time": speeds(

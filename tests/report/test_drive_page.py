@@ -129,7 +129,7 @@ def test_few_videos_have_values_but_no_interval_and_no_difference():
         rates = [one.fooled, one.target, one.unconfirmed, one.target_confirmed]
         for rate in [*rates, *(braking.late for braking in one.braking)]:
             assert rate.interval is None
-        assert one.effective == 1
+        assert one.effective is None
     assert any("Fewer than 8 videos" in words for words in cautions(found))
     seven = [drive(f"v{i}.mp4", "clean", verdicts=["hit"] * 9) for i in range(7)]
     (found,) = summarise_drives(*gather(seven))
