@@ -50,9 +50,10 @@ class TreatmentDrives:
     """The videos of one treatment.
 
     ``fooled`` and ``target`` are over the samples of all, with an interval over videos from
-    ``MIN_CLUSTERS`` of them on; ``effective`` is how many independent samples those behind
-    ``fooled`` are worth, None where its interval is: few videos do not tell how alike samples are. ``unconfirmed`` and ``target_confirmed`` count videos in which the object
-    is never confirmed, and in which it is confirmed as the target.
+    ``MIN_CLUSTERS`` of them on. ``effective`` is how many independent samples those behind
+    ``fooled`` are worth, None below that many videos, which do not tell how alike samples are.
+    ``unconfirmed`` and ``target_confirmed`` count videos in which the object is never confirmed,
+    and in which it is confirmed as the target.
     """
 
     treatment: str
