@@ -156,9 +156,16 @@ def smooth(values: Array, reach: float, longest_gap: int = _LONGEST_GAP) -> Arra
         away = np.abs(given - result)
         spread = np.array([np.median(column) for column in away[there].T]) / 0.6745 + 1e-12
         trusted = there[:, None] * np.clip(1 - (away / (_CUT_OFF * spread)) ** 2, 0, 1) ** 2
-    numbers = np.flatnonzero(there)
-    nearest = np.abs(np.arange(len(values))[:, None] - numbers[None]).min(axis=1)
-    return np.where((nearest <= longest_gap)[:, None], result, np.nan)
+    return np.where((_frames_away(there) <= longest_gap)[:, None], result, np.nan)
+
+
+def _frames_away(there: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """[N] how far the nearest True is from each sample."""
+    numbers, known = np.arange(len(there)), np.flatnonzero(there)
+    after = np.searchsorted(known, numbers)
+    left = numbers - known[(after - 1).clip(0)]
+    right = known[after.clip(max=len(known) - 1)] - numbers
+    return np.minimum(np.abs(left), np.abs(right))
 
 
 def _lines(values: Array, weights: Array, reach: float, widest: int) -> Array:

@@ -1,0 +1,103 @@
+"""Boxes of one object through a film, as CSV: file,frame,x1,y1,x2,y2,label,score,origin."""
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from physadv.checks import UserError
+from physadv.data.files import atomic_path
+
+COLUMNS = ("file", "frame", "x1", "y1", "x2", "y2", "label", "score", "origin")
+_NEEDED = COLUMNS[:6]
+
+
+@dataclass(frozen=True)
+class FrameBox:
+    """The object in one frame: ``box`` [4] xyxy in pixels; ``score`` is the confidence of who
+    found it, 1 where the box is known."""
+
+    frame: int
+    box: npt.NDArray[np.float64]
+    label: str = ""
+    score: float = 1.0
+    origin: str = ""
+
+
+def read_boxes(path: Path, video: str) -> dict[int, FrameBox]:
+    """Boxes of a film by frame number.
+
+    Args:
+        path: The CSV file, which may hold several films.
+        video: The film's file name, as in the column ``file``.
+
+    Raises:
+        UserError: If the file cannot be read, lacks a column, a value is no box, a frame is listed
+            twice, or none is of this film.
+    """
+    asked = f"read the boxes in {path}"
+    found: dict[int, FrameBox] = {}
+    films: set[str] = set()
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            rows = csv.DictReader(stream)
+            missing = [name for name in _NEEDED if name not in (rows.fieldnames or ())]
+            if missing:
+                raise UserError(
+                    asked, f"no column {', '.join(missing)}", f"It needs {', '.join(_NEEDED)}."
+                )
+            for number, row in enumerate(rows, start=2):
+                films.add(row["file"])
+                if row["file"] != video:
+                    continue
+                one = _row(row, f"{path}, line {number}")
+                if one.frame in found:
+                    raise UserError(
+                        f"{path}, line {number}",
+                        f"frame {one.frame} has a second box",
+                        "Keep one object a film; give each its own CSV.",
+                    )
+                found[one.frame] = one
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(asked, f"unreadable ({error})", "Give a CSV file of boxes.") from error
+    if not found:
+        listed = ", ".join(sorted(films)) or "none"
+        raise UserError(
+            f"boxes of {video} in {path}", f"it has boxes of: {listed}", "Check the column file."
+        )
+    return dict(sorted(found.items()))
+
+
+def _row(row: dict[str, str], where: str) -> FrameBox:
+    try:
+        frame = int(row["frame"])
+        box = np.array([float(row[name]) for name in ("x1", "y1", "x2", "y2")])
+        score = float(row.get("score") or 1.0)
+    except (TypeError, ValueError) as error:
+        raise UserError(where, f"not numbers ({error})", "Mend the row.") from error
+    if frame < 0 or not np.isfinite(box).all() or not (box[2:] > box[:2]).all():
+        raise UserError(
+            where,
+            f"frame {frame}, box {', '.join(f'{v:g}' for v in box)}",
+            "Frames count from 0, and x2 > x1, y2 > y1.",
+        )
+    return FrameBox(frame, box, row.get("label") or "", score, row.get("origin") or "")
+
+
+def write_boxes(path: Path, films: Iterable[tuple[str, Iterable[FrameBox]]]) -> None:
+    """Write the boxes of several films into one file that ``read_boxes`` reads, atomically."""
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as stream,
+    ):
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for film, boxes in films:
+            for one in boxes:
+                corners = [f"{value:.2f}" for value in one.box]
+                writer.writerow(
+                    [film, one.frame, *corners, one.label, f"{one.score:g}", one.origin]
+                )
