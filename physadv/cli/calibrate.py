@@ -1,20 +1,25 @@
-"""calibrate camera: from photographs of a board to intrinsics."""
+"""calibrate: a camera from photographs of a board, a printer from those of a colour chart."""
 
 import re
 from pathlib import Path
 from typing import Annotated, cast
 
+import numpy as np
 import typer
 from PIL import Image
 from rich.table import Table
 
+from physadv.artwork.printer import save_profile
 from physadv.calibrate.boards import Board, Corners
 from physadv.calibrate.camera import save_camera
 from physadv.calibrate.intrinsics import GOOD_PICTURES, calibrate_camera, draw_coverage
+from physadv.calibrate.printer import PAPER_LIGHT, calibrate_printer, draw_fit
 from physadv.checks import UsageError
 from physadv.cli.console import out, progress_line
-from physadv.data.files import atomic_path
+from physadv.cli.options import Seed
+from physadv.data.files import atomic_path, sha256_of
 from physadv.data.photos import list_photos
+from physadv.export.chart import chart_of, write_chart
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -124,6 +129,78 @@ def camera(
             markup=False,
         )
     out.print(f"{file} and {picture}: give the first as --camera.", markup=False)
+
+
+@app.command()
+def chart(
+    file: Annotated[Path, typer.Argument(metavar="FILE.pdf", help="Output.")] = Path("chart.pdf"),
+    page: Annotated[
+        str, typer.Option(help="a4, a3, letter, tabloid, or a size like 610x914 in mm.")
+    ] = "a4",
+) -> None:
+    """Write the colour chart to print, photograph and give to `calibrate printer`."""
+    found = write_chart(file, page)
+    out.print(
+        f"{file}: {found.colours.size // 3} cells of {found.cell_mm:g} mm on {found.page}. Print "
+        f"it at 100 %, photograph it, then: physadv calibrate printer PHOTO... --page {found.page}",
+        markup=False,
+    )
+
+
+@app.command()
+def printer(
+    photos: Annotated[
+        list[Path], typer.Argument(metavar="PHOTO...", help="Photographs of the printed chart.")
+    ],
+    page: Annotated[str, typer.Option(help="Page size of the chart.")] = "a4",
+    file: Annotated[Path, typer.Option("--out", metavar="FILE.json", help="Output.")] = Path(
+        "printer.json"
+    ),
+    seed: Seed = 0,
+) -> None:
+    """Fit what printer and camera make of colours; writes FILE.json and a picture of the fit."""
+    with progress_line() as line:
+        fit = calibrate_printer(
+            photos,
+            chart_of(page),
+            seed=seed,
+            progress=lambda done, total: line.update("chart", done, total),
+        )
+    scores = {
+        kind: {
+            "mean": round(float(errors.mean()), 3),
+            "p95": round(float(np.quantile(errors, 0.95)), 3),
+            "max": round(float(errors.max()), 3),
+        }
+        for kind, errors in fit.errors.items()
+    }
+    save_profile(
+        fit.profile,
+        file,
+        held_out_delta_e_2000=scores,
+        photographs={path.name: sha256_of(path) for path in fit.used},
+        rejected={path.name: reason for path, reason in fit.rejected},
+        between_photographs=fit.repeat,
+        paper_light=PAPER_LIGHT,
+    )
+    picture = file.with_suffix(".fit.png")
+    with atomic_path(picture) as temporary:
+        Image.fromarray(draw_fit(fit)).save(temporary)
+    table = Table("model", "mean dE2000", "95 %", "largest")
+    for kind, score in scores.items():
+        mark = "  chosen" if kind == fit.profile.kind else ""
+        table.add_row(kind + mark, *(f"{score[name]:.2f}" for name in ("mean", "p95", "max")))
+    out.print(table)
+    for path, reason in fit.rejected:
+        out.print(f"left out {path}: {reason}", markup=False)
+    if fit.repeat is not None:
+        out.print(f"Photographs differ by {fit.repeat:.2f} from their mean.", markup=False)
+    out.print(
+        "Errors are of colours that the model was not fitted to. White paper is taken to be "
+        f"neutral and to reflect {PAPER_LIGHT:.0%}.",
+        markup=False,
+    )
+    out.print(f"{file} and {picture}: give the first as --printer.", markup=False)
 
 
 def _columns_and_rows(size: str) -> tuple[int, int]:

@@ -1,35 +1,26 @@
 """evaluate captures: photographs of prints, taken with a camera."""
 
-import shlex
-import sys
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import polars as pl
 import typer
 
 from physadv.calibrate.camera import load_camera
 from physadv.checks import UsageError, UserError
+from physadv.cli.capturefiles import keep_captures
 from physadv.cli.console import out, progress_line
-from physadv.cli.objects import tell_skipped
 from physadv.cli.options import Device, JudgedNames
-from physadv.data.environment import choose_device, versions
-from physadv.data.files import atomic_path, write_json
+from physadv.data.environment import choose_device
 from physadv.data.photographs import PhotoFile, photo_files
 from physadv.evaluate.annotations import read_coco_boxes
-from physadv.evaluate.capture_plan import CapturePlan, describe, printed_runs
+from physadv.evaluate.capture_plan import CapturePlan, printed_runs
 from physadv.evaluate.capture_trials import CaptureTable
-from physadv.evaluate.captures import THUMBS, read_captures
+from physadv.evaluate.captures import read_captures
 from physadv.evaluate.shotlist import ShotList, read_shotlist, treatment_named
-from physadv.evaluate.trials import TRIALS_NAME, trials_frame
-from physadv.report.capturepage import write_captures
-from physadv.report.captures import capture_tables, cluster_note, records, summarise_captures
 from physadv.scene.catalog import load_grid
 from physadv.victim.named import load_judged
-
-PAGE, TABLE = "captures.html", "photographs.csv"
 
 
 def captures(
@@ -187,7 +178,7 @@ def captures(
             f"none can be used ({why[0][0] if why else 'there is none'})",
             "Give a manifest, folders named after treatments, or --treatment.",
         )
-    _write(folder, result, table, plan, [v.name for v in victims], started)
+    keep_captures(folder, result, table, plan, [v.name for v in victims], started)
 
 
 def _manifest(
@@ -265,67 +256,3 @@ def _pair(text: str, option: str) -> tuple[str, str]:
     if not (equals and name.strip() and value.strip()):
         raise UsageError(f"{option} {text!r}", "not NAME=VALUE", "Write it with one equals sign.")
     return name.strip(), value.strip()
-
-
-def _write(
-    folder: Path,
-    result: Path,
-    table: CaptureTable,
-    plan: CapturePlan,
-    victims: list[str],
-    started: str,
-) -> None:
-    trials = trials_frame(table.trials)
-    with atomic_path(result / TRIALS_NAME) as temporary:
-        trials.write_parquet(temporary)
-    with atomic_path(result / TABLE) as temporary:
-        pl.DataFrame(table.photographs, infer_schema_length=None).write_csv(temporary)
-    summaries = summarise_captures(trials)
-    command = shlex.join(["physadv", *sys.argv[1:]])
-    facts: dict[str, Any] = {
-        "folder": str(folder),
-        "photographs": len({row["sha256"] for row in table.photographs}),
-        "runs": [one.run for one in plan.printed],
-        "started": started,
-    }
-    write_json(
-        result / "run.json",
-        {
-            "command": command,
-            **facts,
-            "victims": victims,
-            "plan": describe(plan),
-            "versions": versions(),
-            "results": [records(found) for found in summaries],
-            "flags": [{"file": file, "what": what} for file, what in table.flags],
-            "skipped": [{"file": file, "reason": reason} for file, reason in table.skipped],
-        },
-    )
-    sources = Counter(row["pose_source"] for row in table.photographs)
-    how = [
-        ("Command", command),
-        ("Distances from", ", ".join(f"{name}: {count}" for name, count in sources.items())),
-        ("Versions", ", ".join(f"{name} {value}" for name, value in versions().items())),
-    ]
-    write_captures(
-        result / PAGE,
-        trials,
-        table.photographs,
-        summaries,
-        {**facts, "how": how},
-        skipped=table.skipped,
-        flags=table.flags,
-        thumbs=result / THUMBS,
-    )
-    for name in victims:
-        # Over all objects first; those of each are on the page.
-        found = next(one for one in summaries if one.victim == name)
-        for shown in capture_tables(found):
-            out.print(shown)
-        out.print(cluster_note(found), markup=False)
-    tell_skipped(table.skipped)
-    if table.flags:
-        out.print(
-            f"{len(table.flags)} to be looked at, e.g. {': '.join(table.flags[0])}", markup=False
-        )
-    out.print(str(result / PAGE), markup=False)

@@ -34,6 +34,7 @@ COMMANDS: dict[str, Command] = {
         "Write a PDF that prints the artwork at exact size, in tiles or as cut-outs.",
     ),
     "calibrate": Command("calibrate:app", "Calibrate what lies between screen and street."),
+    "plan": Command("plan:app", "Plan a field test: how many photographs, from where."),
     "evaluate": Command("judge:app", "Judge an artwork with controls and intervals."),
     "report": Command(
         "make:report",

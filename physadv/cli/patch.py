@@ -63,6 +63,15 @@ def patch(
     steps: Annotated[
         int, typer.Option(help="Steps of the optimiser, 8 crops each.", min=1)
     ] = HideSettings.steps,
+    learning_rate: Annotated[
+        float,
+        typer.Option(
+            help="Step size at the beginning, in pixel values; with --start a third of the "
+            "default leaves more of that patch as it is.",
+            min=0.0001,
+            max=1.0,
+        ),
+    ] = HideSettings.learning_rate,
     start: Annotated[
         Path | None,
         typer.Option(
@@ -94,7 +103,14 @@ def patch(
     victims = [load_detector(name) for name in victim]
     sets = [read_coco(path, loaded.true_class) for path in data]
     folder = run or Path("runs") / f"{loaded.name}-{seed}"
-    settings = replace(HideSettings(), steps=steps, seed=seed, ensemble=ensemble.value)
+    settings = replace(
+        HideSettings(),
+        steps=steps,
+        learning_rate=learning_rate,
+        final_learning_rate=min(HideSettings.final_learning_rate, learning_rate),
+        seed=seed,
+        ensemble=ensemble.value,
+    )
     command = shlex.join(["physadv", *sys.argv[1:]])
     try:
         with progress_line() as line:

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import io
 import json
 import os
 import warnings
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from physadv.checks import UserError
+from physadv.data.jpeg import decode_whole_jpeg, turned
 
 BUNDLED = Path(__file__).parent
 ENVIRONMENT_VARIABLE = "PHYSADV_DATA"
@@ -154,11 +156,19 @@ def read_image_rgb(path: Path) -> npt.NDArray[np.uint8]:
     Raises:
         UserError: If the file is missing, truncated, not an image, or of 32-bit values.
     """
-    return decode_image_rgb(path, str(path))[0]
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise UserError(f"read image {path}", "no such file", "Check the path.") from error
+    except OSError as error:
+        raise UserError(
+            f"read image {path}", f"not a readable image ({error})", "Give a JPEG or PNG file."
+        ) from error
+    return decode_image_rgb(data, str(path))[0]
 
 
-def decode_image_rgb(source: Path | BinaryIO, name: str) -> tuple[npt.NDArray[np.uint8], int]:
-    """``read_image_rgb`` of a file or a stream called ``name``, and how it was turned.
+def decode_image_rgb(data: bytes, name: str) -> tuple[npt.NDArray[np.uint8], int]:
+    """``read_image_rgb`` of the bytes of a file called ``name``, and how it was turned.
 
     Returns:
         The picture, and by how many quarter turns clockwise its EXIF orientation was applied.
@@ -167,11 +177,13 @@ def decode_image_rgb(source: Path | BinaryIO, name: str) -> tuple[npt.NDArray[np
         UserError: As ``read_image_rgb``.
     """
     try:
-        with open_image(source) as image:
+        with open_image(io.BytesIO(data)) as image:
             turns = quarter_turns_of(image)
+            if image.format in ("JPEG", "MPO") and image.mode == "RGB":
+                rgb = decode_whole_jpeg(data)
+                if rgb is not None:
+                    return turned(rgb, image.getexif().get(ExifTags.Base.Orientation, 1)), turns
             return _as_rgb(ImageOps.exif_transpose(image)), turns
-    except FileNotFoundError as error:
-        raise UserError(f"read image {name}", "no such file", "Check the path.") from error
     except NOT_AN_IMAGE as error:
         raise UserError(
             f"read image {name}", f"not a readable image ({error})", "Give a JPEG or PNG file."

@@ -86,7 +86,7 @@ def decode_photograph(name: str, data: bytes) -> Photograph:
     if PurePosixPath(name).suffix.lower() in RAW_SUFFIXES:
         return _develop(name, data)
     _check_still(name, data)
-    rgb, turns = decode_image_rgb(io.BytesIO(data), name)
+    rgb, turns = decode_image_rgb(data, name)
     return Photograph(rgb, turns)
 
 

@@ -1,6 +1,5 @@
 """From what was read in photographs to Trials: distance, angle, cell, and why not."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -131,7 +130,13 @@ def _camera(captured: Captured, plan: CapturePlan) -> CameraCalibration | None:
     if plan.fov_deg is not None:
         return camera_from_fov(plan.fov_deg, *size)
     known = plan.camera or captured.exif
-    return None if known is None else known.for_picture(*size, sighting.quarter_turns)
+    if known is None:
+        return None
+    sides_swapped = (known.width_px > known.height_px) != (size[0] > size[1])
+    if sighting.quarter_turns % 2 and not sides_swapped:
+        # A program had turned the file itself; upright it is as the sensor saw it.
+        return known.for_picture(*size)
+    return known.for_picture(*size, sighting.quarter_turns)
 
 
 def _pose(
@@ -205,10 +210,3 @@ def _cell(pose: PoseEstimate | None, shot: Shot, plan: CapturePlan) -> str | Non
     if yaw is not None:
         parts.append(f"{yaw:g} deg")
     return ", ".join((*parts, *(s for s in shot.strata if s))) or "all"
-
-
-def cell_order(name: str) -> tuple[Any, ...]:
-    """Sorts cells by distance, angle and what else they are split by."""
-    numbers = [float(value) for value in re.findall(r"(-?[\d.]+) (?:m|deg)\b", name)]
-    padded = [*numbers, 0.0, 0.0]
-    return (padded[0], abs(padded[1]), padded[1], name)

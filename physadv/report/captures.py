@@ -1,13 +1,14 @@
 """Photographs of prints: rates by treatment and cell, effects against controls, by session."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 from rich import box
 from rich.table import Table
 
-from physadv.evaluate.capture_trials import cell_order
 from physadv.report import text
 from physadv.report.rates import Rate, pooled_rate, rate_of
 from physadv.report.summary import ARTWORK, CLEAN_FLOOR
@@ -194,6 +195,13 @@ def _sessions(by: Mapping[str, pl.DataFrame]) -> dict[str, dict[str, Counts]]:
         session: {name: part[session] for name, part in counted.items() if session in part}
         for session in names
     }
+
+
+def cell_order(name: str) -> tuple[Any, ...]:
+    """Sorts cells by distance, angle and what else they are split by."""
+    numbers = [float(value) for value in re.findall(r"(-?[\d.]+) (?:m|deg)\b", name)]
+    padded = [*numbers, 0.0, 0.0]
+    return (padded[0], abs(padded[1]), padded[1], name)
 
 
 def headline(found: CaptureSummary) -> str:

@@ -42,8 +42,9 @@ def stratified_difference(
     References:
         Mantel & Haenszel, Statistical aspects of the analysis of data from retrospective studies
         of disease, JNCI 22, 1959 (the test, without continuity correction). Sato, On the variance
-        estimator for the Mantel-Haenszel risk difference, Biometrics 45, 1989 (the interval, which
-        holds for few large strata and for many small ones).
+        estimator for the Mantel-Haenszel risk difference, Biometrics 45, 1989. Klingenberg, A new
+        and improved confidence interval for the Mantel-Haenszel risk difference, Statistics in
+        Medicine 33, 2014, eq. 5 (the interval, for few large strata and for many small ones).
     """
     strata = [
         (k1, n1, k2, n2)
@@ -60,9 +61,12 @@ def stratified_difference(
         n = n1 + n2
         p_term += (n1**2 * k2 - n2**2 * k1 + n1 * n2 * (n2 - n1) / 2) / n**2
         q_term += (k1 * (n2 - k2) + k2 * (n1 - k1)) / (2 * n)
-    variance = max(0.0, difference * p_term + q_term) / total**2
-    half = float(norm.ppf((1 + confidence) / 2)) * math.sqrt(variance)
-    interval = Interval(max(-1.0, difference - half), min(1.0, difference + half))
+    # The limits are the differences d at which (difference - d)^2 = z^2 Var(d), Sato's variance
+    # being linear in d: unlike difference +- z sd they are not too narrow in small strata.
+    z2 = float(norm.ppf((1 + confidence) / 2)) ** 2
+    middle = difference + z2 * p_term / (2 * total**2)
+    half = math.sqrt(max(0.0, middle**2 - difference**2 + z2 * q_term / total**2))
+    interval = Interval(max(-1.0, middle - half), min(1.0, middle + half))
     return Stratified(difference, interval, _cmh(strata), len(strata))
 
 

@@ -23,7 +23,7 @@ from physadv.calibrate.camera import (
 from physadv.calibrate.edges import refine_quads
 from physadv.calibrate.intrinsics import calibrate_camera, draw_coverage
 from physadv.checks import UsageError, UserError
-from physadv.data.files import quarter_turns_of, find_external
+from physadv.data.files import find_external, quarter_turns_of
 from physadv.data.photos import list_photos
 
 GRID = Board("aruco", 4, 5, 42.5, 37.5, "6x6_1000")

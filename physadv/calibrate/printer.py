@@ -1,0 +1,257 @@
+"""From photographs of the colour chart to a printer's profile."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.cluster.vq import kmeans2
+
+from physadv.artwork.colour import delta_e_2000, srgb_to_lab
+from physadv.artwork.printer import KINDS, Kind, PrinterProfile, features, linear_light, respond
+from physadv.calibrate.fiducials import find_sheets
+from physadv.checks import UserError
+from physadv.data.files import read_image_rgb
+from physadv.export.chart import Chart
+from physadv.seeding import generator_for
+
+Array = npt.NDArray[np.float64]
+Picture = npt.NDArray[np.uint8]
+
+PAPER_LIGHT = 0.88
+"""What white paper is taken to reflect, in every channel: a photograph cannot tell its brightness
+and tint from those of the lamp."""
+
+_CELL_PX = 24  # of the straightened chart
+_CLIPPED, _MOST_CLIPPED = 252, 0.05
+_DIM = 70
+_FOLDS = 5
+_COLOURS = 30
+_RIDGE = 1e-3
+_HIDDEN, _EPOCHS = 24, 800
+
+
+@dataclass(frozen=True)
+class Fit:
+    """``errors`` [N] CIEDE2000 of each chart colour, held out, by model; ``profile`` the best one.
+
+    ``sent`` and ``seen`` [N,3] are sRGB in [0,1]; ``repeat`` is the mean CIEDE2000 between
+    photographs, None for a single one.
+    """
+
+    profile: PrinterProfile
+    errors: dict[Kind, Array]
+    sent: Array
+    seen: Array
+    used: tuple[Path, ...]
+    rejected: tuple[tuple[Path, str], ...]
+    repeat: float | None
+
+
+def calibrate_printer(
+    photographs: Sequence[Path],
+    chart: Chart,
+    *,
+    seed: int = 0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Fit:
+    """Measure the chart in each photograph and fit every model.
+
+    Uneven light is taken out by a quadratic surface, in logarithms of linear light, through the
+    chart's white cells; with it goes the colour of lamp and paper (``PAPER_LIGHT``). The model with
+    the least mean CIEDE2000 over colours that it was not fitted to, in five parts, is kept and
+    fitted to all.
+
+    Args:
+        photographs: Files; those that cannot be used are rejected by name.
+        chart: What was printed.
+        seed: Of the parts and the network's first weights.
+        progress: Called with photographs done and all.
+
+    Raises:
+        UserError: If no photograph can be used.
+
+    References:
+        Hingun et al., REAP, ICCV 2023 (affine); Lovisotto et al., SLAP, USENIX Security 2021
+        (network); see also ``artwork.printer``.
+    """
+    measured, used, rejected = [], [], []
+    for number, path in enumerate(photographs):
+        try:
+            measured.append(read_chart(read_image_rgb(path), chart))
+            used.append(path)
+        except UserError as error:
+            rejected.append((path, error.got))
+        progress(number + 1, len(photographs))
+    if not used:
+        why = "; ".join(f"{path.name}: {reason}" for path, reason in rejected[:3])
+        raise UserError(
+            f"calibrate a printer from {len(photographs)} photographs",
+            f"none can be used ({why})" if why else "there is none",
+            "Photograph the whole chart, flat, in focus, without clipping its white.",
+        )
+    sent, cells = _distinct(chart)
+    labs = [srgb_to_lab(_gathered(one, cells)) for one in measured]
+    repeat = None
+    if len(labs) > 1:
+        middle = np.mean(labs, axis=0)
+        repeat = float(np.mean([delta_e_2000(lab, middle).mean() for lab in labs]))
+    seen = _gathered(np.mean(measured, axis=0), cells)
+    errors = {kind: _held_out(kind, sent, seen, seed) for kind in KINDS}
+    best = min(KINDS, key=lambda kind: float(errors[kind].mean()))
+    weights = _fit(best, sent, seen, seed)
+    residual = (_respond(best, weights, sent) - seen).std(axis=0)
+    palette, _ = kmeans2(seen, _COLOURS, minit="++", rng=generator_for(seed, "printer palette"))
+    profile = PrinterProfile(
+        best,
+        tuple(tuple(tuple(float(v) for v in row) for row in w.numpy()) for w in weights),
+        tuple(tuple(float(v) for v in row) for row in palette),
+        (float(residual[0]), float(residual[1]), float(residual[2])),
+        float(errors[best].mean()),
+    )
+    return Fit(profile, errors, sent, seen, tuple(used), tuple(rejected), repeat)
+
+
+def read_chart(picture: Picture, chart: Chart) -> Array:
+    """[20,14,3] sRGB in [0,1] of the chart's cells under even white light on white paper.
+
+    Raises:
+        UserError: If the chart is not there, cut off, mirrored, too small, clipped or too dim.
+    """
+    asked, do = "measure the colour chart", "Photograph it whole, flat and evenly lit."
+    sheets = [s for s in find_sheets(picture, [chart.layout]) if s.code == chart.layout.code]
+    if not sheets:
+        raise UserError(asked, f"no {chart.page} chart found in the picture", do)
+    sheet = sheets[0]
+    if sheet.mirrored:
+        raise UserError(asked, "the picture is mirrored", "Switch mirroring off.")
+    if len(sheet.corners_px) < 4:
+        raise UserError(asked, f"only {len(sheet.corners_px)} of its 4 markers can be seen", do)
+    to_picture = sheet.plane_to_picture()
+    assert to_picture is not None  # the layout is the chart's
+    rows, columns = chart.colours.shape[:2]
+    corner = chart.centres_mm()[0, 0] + np.array([-0.5, 0.5]) * chart.cell_mm
+    scale = chart.cell_mm / _CELL_PX
+    to_plane = np.array([[scale, 0, corner[0]], [0, -scale, corner[1]], [0, 0, 1.0]])
+    half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1.0]])
+    matrix = np.linalg.inv(half) @ to_picture @ to_plane @ half
+    side = np.sqrt(abs(np.linalg.det((to_picture @ to_plane)[:2, :2]))) * _CELL_PX
+    if side < 6:
+        raise UserError(asked, f"its cells cover {side:.0f} px", "Come closer.")
+    size = (columns * _CELL_PX, rows * _CELL_PX)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    straight = cv2.warpPerspective(picture, matrix, size, flags=flags)
+    cells = straight.reshape(rows, _CELL_PX, columns, _CELL_PX, 3).transpose(0, 2, 1, 3, 4)
+    inner = cells[:, :, _CELL_PX // 4 : -_CELL_PX // 4, _CELL_PX // 4 : -_CELL_PX // 4]
+    seen = np.median(inner.reshape(rows, columns, -1, 3), axis=2)
+    white = (chart.colours == 255).all(axis=2)
+    clipped = (inner[white] >= _CLIPPED).any(axis=-1).mean()
+    if clipped > _MOST_CLIPPED:
+        raise UserError(
+            asked, f"{clipped:.0%} of its white is clipped", "Expose less, by a stop or so."
+        )
+    if np.median(seen[white]) < _DIM:
+        raise UserError(asked, "it is too dark", "Light it better, or expose longer.")
+    light = linear_light(torch.from_numpy(seen / 255)).numpy()
+    return _encoded(light * (PAPER_LIGHT / _lamp(light, white)))
+
+
+def _lamp(light: Array, white: npt.NDArray[np.bool_]) -> Array:
+    """[20,14,3] what white paper would send back everywhere: a surface through the white cells."""
+    rows, columns = white.shape
+    y, x = np.meshgrid(np.linspace(-1, 1, rows), np.linspace(-1, 1, columns), indexing="ij")
+    terms = np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], axis=-1)
+    logs = np.log(np.maximum(light, 1e-4))
+    weights, *_ = np.linalg.lstsq(terms[white], logs[white], rcond=None)
+    return np.exp(terms @ weights)
+
+
+def _encoded(light: Array) -> Array:
+    clipped = np.clip(light, 0, 1)
+    return np.where(clipped <= 0.0031308, 12.92 * clipped, 1.055 * clipped ** (1 / 2.4) - 0.055)
+
+
+def _distinct(chart: Chart) -> tuple[Array, list[npt.NDArray[np.intp]]]:
+    """[N,3] the colours of the chart, each once, and the cells that hold each."""
+    flat = chart.colours.reshape(-1, 3)
+    colours, which = np.unique(flat, axis=0, return_inverse=True)
+    return colours / 255.0, [np.flatnonzero(which == n) for n in range(len(colours))]
+
+
+def _gathered(measured: Array, cells: list[npt.NDArray[np.intp]]) -> Array:
+    flat = measured.reshape(-1, 3)
+    return np.stack([flat[places].mean(axis=0) for places in cells])
+
+
+def _held_out(kind: Kind, sent: Array, seen: Array, seed: int) -> Array:
+    """[N] CIEDE2000 of every colour, predicted by a model that was not shown it."""
+    part = generator_for(seed, "printer folds").permutation(len(sent)) % _FOLDS
+    errors = np.empty(len(sent))
+    for fold in range(_FOLDS):
+        out = part == fold
+        weights = _fit(kind, sent[~out], seen[~out], seed)
+        told = _respond(kind, weights, sent[out])
+        errors[out] = delta_e_2000(srgb_to_lab(told), srgb_to_lab(seen[out]))
+    return errors
+
+
+def _respond(kind: Kind, weights: list[torch.Tensor], sent: Array) -> Array:
+    with torch.no_grad():
+        return respond(kind, weights, torch.from_numpy(sent)).numpy()
+
+
+def _fit(kind: Kind, sent: Array, seen: Array, seed: int) -> list[torch.Tensor]:
+    colours, wanted = torch.from_numpy(sent), torch.from_numpy(seen)
+    if kind == "network":
+        return _train(colours, wanted, seed)
+    if kind == "linear-light affine":
+        wanted = linear_light(wanted)
+    given = features(kind, colours)
+    # The constant is not held small.
+    ridge = _RIDGE * torch.eye(given.shape[1], dtype=given.dtype)
+    ridge[-1, -1] = 0
+    return [torch.linalg.solve(given.T @ given + ridge, given.T @ wanted)]
+
+
+def _train(colours: torch.Tensor, wanted: torch.Tensor, seed: int) -> list[torch.Tensor]:
+    """The network's matrices, by Adam on the mean square error in sRGB."""
+    generator = generator_for(seed, "printer network")
+    hidden = torch.from_numpy(generator.normal(0, 0.7, (4, _HIDDEN))).requires_grad_()
+    out = torch.zeros(_HIDDEN + 1, 3, dtype=hidden.dtype, requires_grad=True)
+    optimiser = torch.optim.Adam([hidden, out], lr=0.02)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, _EPOCHS)
+    for _ in range(_EPOCHS):
+        optimiser.zero_grad()
+        # Not clamped, or colours that start outside would never come back.
+        inner = torch.cat([colours, torch.ones_like(colours[:, :1])], dim=1) @ hidden
+        told = colours + torch.cat([inner.tanh(), torch.ones_like(inner[:, :1])], dim=1) @ out
+        loss = (told - wanted).square().mean() + 1e-5 * out.square().mean()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+    return [hidden.detach(), out.detach()]
+
+
+def draw_fit(fit: Fit) -> Picture:
+    """[H,W,3] a picture of every colour: as sent, as seen on paper and as the profile has it."""
+    told = _respond(
+        fit.profile.kind,
+        [torch.tensor(w, dtype=torch.float64) for w in fit.profile.weights],
+        fit.sent,
+    )
+    order = np.lexsort(fit.sent.T)
+    side, across = 26, 26
+    tiles = []
+    for index in order:
+        tile = np.full((side * 2 + 4, side + 4, 3), 255, np.uint8)
+        parts = (fit.sent[index], fit.seen[index], told[index])
+        tile[2 : 2 + side, 2 : 2 + side] = np.round(parts[0] * 255)
+        tile[2 + side : 2 + 2 * side, 2 : 2 + side // 2] = np.round(parts[1] * 255)
+        tile[2 + side : 2 + 2 * side, 2 + side // 2 : 2 + side] = np.round(parts[2] * 255)
+        tiles.append(tile)
+    tiles += [np.full_like(tiles[0], 255)] * (-len(tiles) % across)
+    rows = [np.hstack(tiles[n : n + across]) for n in range(0, len(tiles), across)]
+    return np.vstack(rows)
