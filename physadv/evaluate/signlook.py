@@ -29,7 +29,9 @@ _SHIFT_SD_PX = 0.3
 _FEWEST = 30
 _PURE = 0.03  # most white that a pixel of the red field holds
 _PEAK = 0.9  # quantile of the legend's box that is compared
-_PIXEL_VARIANCE = 1 / 12  # of a square pixel's own average
+# What sampling a picture between its pixels blurs: a square pixel's own average, and the mean of
+# f (1 - f) of bilinear interpolation.
+_SAMPLED_VARIANCE = 1 / 12 + 1 / 6
 _MOST_HAZE = 80.0
 LEAST_BLUR_PX, MOST_BLUR_PX = 0.3, 6.0
 
@@ -122,7 +124,7 @@ def edge_blur_px(
     def misfit(values: Array) -> Array:
         log_sigma, ground, bright = values[:3]
         behind, shift = values[3 : 3 + count, None], values[3 + count :, None]
-        sigma = np.sqrt(np.exp(2 * log_sigma) + _PIXEL_VARIANCE)
+        sigma = np.sqrt(np.exp(2 * log_sigma) + _SAMPLED_VARIANCE)
         inner = ndtr((outward - shift + border) / sigma)
         outer = ndtr((outward - shift) / sigma)
         shown = ground + (bright - ground) * inner + (behind - bright) * outer
@@ -204,7 +206,7 @@ def _two_colours(
     """
     if not _whole(picture, square):
         return None
-    blur = np.hypot(blur_px, np.sqrt(_PIXEL_VARIANCE)) / square_size(square)
+    blur = np.hypot(blur_px, np.sqrt(_SAMPLED_VARIANCE)) / square_size(square)
     share, legend, field = _whiteness(face, round(1000 * blur))
     to_face = np.diag([_FACE_TX, _FACE_TX, 1.0]) @ np.linalg.inv(square_matrix(square))
     half = np.array([[1.0, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
