@@ -1,8 +1,7 @@
 """Paint-in: an artwork and its controls painted into a real film, to rehearse before printing."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,7 +12,18 @@ from physadv.artwork.files import Artwork
 from physadv.artwork.treatments import printed_colours
 from physadv.checks import UserError
 from physadv.data.boxes import FrameBox, write_boxes
-from physadv.data.files import atomic_path, read_json, sha256_of, write_json
+from physadv.data.files import write_json
+from physadv.evaluate.films import (
+    BOXES,
+    MANIFEST,
+    Film,
+    Frames,
+    Progress,
+    Write,
+    begin,
+    no_progress,
+    write_films,
+)
 from physadv.evaluate.painters import Painter, PatchPainter, SignPainter, Worn, smooth_worn, wear
 from physadv.evaluate.placements import load_placements, save_placements
 from physadv.evaluate.signtrack import Placed, check_face, sight, smooth_track
@@ -23,29 +33,11 @@ from physadv.types import Treatment
 
 Picture = npt.NDArray[np.uint8]
 Array = npt.NDArray[np.float64]
-Frames = Iterator[tuple[float, Picture]]
-Progress = Callable[[str, int, int], None]
 Placements = dict[int, Placed] | dict[int, Worn]
 
-FORMAT = "physadv paint-in 1"
-MANIFEST, BOXES, PLACEMENTS = "simulation.json", "boxes.csv", "placements.csv"
+PLACEMENTS = "placements.csv"
 _SLACK_PX = 2.0
 _ORIGIN = "paint-in"
-
-
-@dataclass(frozen=True)
-class Film:
-    """A film that can be read more than once.
-
-    ``read`` begins anew and yields (time_s, picture [H,W,3] uint8 RGB) of every frame; ``count``
-    is about how many there are.
-    """
-
-    name: str
-    width_px: int
-    height_px: int
-    count: int
-    read: Callable[[], Frames]
 
 
 @dataclass(frozen=True)
@@ -79,11 +71,11 @@ def paint_in(
     film: Film,
     boxes: Mapping[int, FrameBox],
     out: Path,
-    write: Callable[[Path, Frames], None],
+    write: Write,
     *,
     about: Mapping[str, Any],
     replace: bool = False,
-    progress: Progress = lambda name, done, total: None,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Write one film for each treatment, their boxes, and what was measured and done.
 
@@ -108,19 +100,23 @@ def paint_in(
     """
     _check_boxes(film, boxes)
     key = {"artwork": job.artwork.sha256, "seed": job.seed, "grain": job.grain, **about}
-    manifest = _begin(out, key, job, film, replace)
+    said = {
+        "run": job.run,
+        "scene": job.scene.name,
+        "target": job.artwork.target,
+        "film": film.name,
+        "size_px": [film.width_px, film.height_px],
+    }
+    manifest = begin(out, key, said, job.treatments, replace=replace)
     placements = _placements(job, film, boxes, out, manifest, progress)
     painter = _painter(job, placements)
-    name = {treatment: f"{treatment}.mp4" for treatment in job.treatments}
-    for treatment in job.treatments:
-        path = out / name[treatment]
-        known = manifest["films"].get(treatment)
-        if known and path.is_file() and sha256_of(path) == known["sha256"]:
-            continue
-        with atomic_path(path) as temporary:
-            write(temporary, _painted(job, film, painter, treatment, progress))
-        manifest["films"][treatment] = {"file": path.name, "sha256": sha256_of(path)}
-        write_json(out / MANIFEST, manifest)
+    write_films(
+        out,
+        manifest,
+        job.treatments,
+        lambda treatment: _painted(job, film, painter, treatment, progress),
+        write,
+    )
     shown = [
         FrameBox(n, box, boxes[n].label, 1.0, _ORIGIN)
         for n in placements
@@ -141,42 +137,6 @@ def _check_boxes(film: Film, boxes: Mapping[int, FrameBox]) -> None:
                 f"{film.width_px} x {film.height_px} px",
                 "Give boxes made on this film, in its own pixels.",
             )
-
-
-def _begin(
-    out: Path, key: dict[str, Any], job: PaintIn, film: Film, replace: bool
-) -> dict[str, Any]:
-    """The manifest to go on with: that of the same paint-in, or a new one."""
-    path = out / MANIFEST
-    films = [out / f"{treatment}.mp4" for treatment in job.treatments]
-    if path.is_file() and not replace:
-        found = read_json(path)
-        if isinstance(found, dict) and found.get("format") == FORMAT and found.get("key") == key:
-            return found
-        raise UserError(
-            f"write films into {out}",
-            "it holds those of another simulation",
-            "Choose another --out, or give --replace.",
-        )
-    if not replace and (there := [film.name for film in films if film.exists()]):
-        raise UserError(
-            f"write films into {out}",
-            f"{', '.join(there)} are there already",
-            "Choose another --out, or give --replace.",
-        )
-    manifest = {
-        "format": FORMAT,
-        "key": key,
-        "run": job.run,
-        "scene": job.scene.name,
-        "target": job.artwork.target,
-        "film": film.name,
-        "size_px": [film.width_px, film.height_px],
-        "films": {},
-    }
-    (out / PLACEMENTS).unlink(missing_ok=True)
-    write_json(path, manifest)
-    return manifest
 
 
 def _placements(
@@ -258,11 +218,11 @@ def _painted(
 
 
 def _ranges(numbers: list[int]) -> list[str]:
-    """Frame numbers as "3-7", "9"."""
-    ends = [n for a, b in pairwise([None, *numbers, None]) if a is None or b is None or b != a + 1
-            for n in (a, b) if n is not None]  # fmt: skip
-    pairs = zip(ends[::2], ends[1::2], strict=True)
-    return [f"{a}-{b}" if a != b else str(a) for a, b in pairs]
+    """Ascending frame numbers as "3-7", "9"."""
+    parts = np.split(np.array(numbers), np.flatnonzero(np.diff(numbers) != 1) + 1)
+    return [
+        f"{part[0]}-{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts if len(part)
+    ]
 
 
 def _measured(placements: Placements) -> dict[str, list[float]]:
