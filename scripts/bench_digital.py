@@ -1,7 +1,7 @@
 """The digital attacks beside those of other libraries: success, norms and CPU time, in one run.
 
     PHYSADV_DATA=... python scripts/bench_digital.py [--count 1000] [--victim mnist-lenet]
-        [--attacks "DeepFool l2" ...] [--slow]
+        [--weights LENET.safetensors] [--attacks "DeepFool l2" ...] [--slow]
 
 Needs the extra ``bench``. One thread. "fooled" counts every image that the model misreads
 afterwards, those that it misread before included, as the other libraries count; l2 and linf are
@@ -16,6 +16,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -37,6 +38,7 @@ from physadv.digital.outcome import Adversarials
 from physadv.digital.pgd import pgd
 from physadv.digital.problem import rounded
 from physadv.victim.catalog import load_victim
+from physadv.victim.weights import load_weights
 
 Ours = Callable[[nn.Module, Tensor, Tensor], Adversarials]
 OURS: dict[str, Ours] = {
@@ -44,7 +46,8 @@ OURS: dict[str, Ours] = {
     "BIM-40 eps .1": lambda m, x, y: bim(m, x, y, eps=0.1, step_size=0.01),
     "PGD-40 eps .3": lambda m, x, y: pgd(m, x, y, eps=0.3, step_size=0.01),
     "PGD-40 eps .1": lambda m, x, y: pgd(m, x, y, eps=0.1, step_size=0.01),
-    "APGD-40 eps .1": lambda m, x, y: apgd(m, x, y, eps=0.1, steps=40, restarts=2),
+    "APGD-40 eps .1": lambda m, x, y: apgd(m, x, y, eps=0.1, steps=40),
+    "APGD-2x40 eps .1": lambda m, x, y: apgd(m, x, y, eps=0.1, steps=40, restarts=2),
     "DeepFool l2": lambda m, x, y: deepfool(m, x, y),
     "DeepFool linf": lambda m, x, y: deepfool(m, x, y, norm="linf"),
     "CW-l2 5x100 lr .01": lambda m, x, y: carlini_wagner(m, x, y, step_size=0.01),
@@ -57,6 +60,7 @@ PASSES = {
     "PGD-40 eps .3": 40,
     "PGD-40 eps .1": 40,
     "APGD-40 eps .1": 40,
+    "APGD-2x40 eps .1": 40,  # the second run is on the survivors of the first alone
     "CW-l2 5x100 lr .01": 500,
     "CW-l2 5x100": 500,
     "DDN-100": 100,
@@ -135,13 +139,15 @@ def measure(
     )
 
 
-def load(victim: str, count: int) -> tuple[nn.Module, Tensor, Tensor]:
-    """Model, test images in [0,1] and labels.
+def load(victim: str, count: int, weights: Path | None) -> tuple[nn.Module, Tensor, Tensor]:
+    """Model (with other ``weights`` where given), test images in [0,1] and labels.
 
     Raises:
         UserError: If the data or the victim are not there.
     """
     model = load_victim(victim).module
+    if weights is not None:
+        load_weights(model, weights)
     if victim == "mnist-lenet":
         digits, labels = read_mnist(find_external("data/mnist"), "test")
         images = torch.from_numpy(digits[:count])[:, None].float() / 255
@@ -157,12 +163,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--victim", choices=("mnist-lenet", "gtsrb-cnn"), default="mnist-lenet")
+    parser.add_argument("--weights", type=Path, help="other weights of the victim's architecture")
     parser.add_argument("--attacks", nargs="*", choices=sorted(OURS), default=list(OURS))
     parser.add_argument("--slow", action="store_true", help="also DeepFool of ART and torchattacks")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    model, images, labels = load(arguments.victim, arguments.count)
+    model, images, labels = load(arguments.victim, arguments.count, arguments.weights)
     classes = model(images[:1]).shape[1]
     rows, missing = peers(model, classes)
     for line in missing:

@@ -17,6 +17,7 @@ ALLOWED |= {
     "victim": BASE | {"data"},
     "objective": BASE | {"victim", "artwork"},
     "digital": BASE | {"data", "stats", "victim", "objective"},
+    "defend": BASE | {"data", "stats", "victim", "objective", "digital"},
     "optimize": BASE | {"data", "artwork", "scene", "imaging", "victim", "objective"},
     "export": BASE | {"data", "artwork"},
     "calibrate": BASE | {"data", "artwork", "scene", "imaging", "export"},

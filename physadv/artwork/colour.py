@@ -15,6 +15,12 @@ _SRGB_TO_XYZ = np.array(
 )
 
 
+def encoded_srgb(light: npt.ArrayLike) -> Array:
+    """Linear light to sRGB, both in [0,1]; what lies outside is clipped."""
+    inside = np.clip(np.asarray(light, dtype=np.float64), 0, 1)
+    return np.where(inside <= 0.0031308, 12.92 * inside, 1.055 * inside ** (1 / 2.4) - 0.055)
+
+
 def srgb_to_lab(rgb: npt.ArrayLike) -> Array:
     """[..., 3] sRGB, uint8 or floats in [0,1], to CIELAB under D65."""
     values = np.asarray(rgb)

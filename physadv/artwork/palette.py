@@ -155,6 +155,20 @@ def palette_for(spec: str | int | None) -> Tensor | None:
     return _as_8_bit(_ordered_colours()[:count])
 
 
+def check_printer(palette: str, printer: bool) -> None:
+    """Check that colours are not taken through a printer twice.
+
+    Raises:
+        UsageError: If a palette of K colours, which are those on paper, meets a printer's profile.
+    """
+    if printer and palette.isdecimal():
+        raise UsageError(
+            f"a palette of {palette} colours through a printer's profile",
+            "its colours are already those of paper",
+            "Leave --palette or --printer out.",
+        )
+
+
 def _cluster_centres(points: Array, centres: Array) -> Array:
     """Lloyd's k-means of [N,3] points from the given [K,3] centres, to convergence."""
     labels = np.full(len(points), -1)

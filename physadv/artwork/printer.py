@@ -1,5 +1,6 @@
 """How a printer and a camera change colours: a measured profile as a differentiable stage."""
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -7,6 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from physadv.artwork.palette import PRINTABLE_30
 from physadv.checks import UserError
 from physadv.data.files import read_json, write_json
 
@@ -47,6 +49,11 @@ class PrinterProfile:
         return torch.tensor(self.palette).to(like)
 
 
+def printable_colours(printer: PrinterProfile | None, like: Tensor) -> Tensor:
+    """[K,3] what a printer gives, to score colours on paper by; without one an assumed gamut."""
+    return PRINTABLE_30.to(like) if printer is None else printer.palette_tensor(like)
+
+
 def features(kind: Kind, colours: Tensor) -> Tensor:
     """[N,F] what a model is linear in, for [N,3] colours; a constant is the last column."""
     one = torch.ones_like(colours[:, :1])
@@ -54,10 +61,10 @@ def features(kind: Kind, colours: Tensor) -> Tensor:
         return torch.cat([linear_light(colours), one], dim=1)
     if kind == "polynomial":
         r, g, b = colours.unbind(dim=1)
-        second = torch.stack([r * r, g * g, b * b, r * g, g * b, b * r], dim=1)
-        third = torch.cat([second * colours.sum(dim=1, keepdim=True), (r * g * b)[:, None]], dim=1)
-        cubes = colours**3
-        return torch.cat([colours, second, third, cubes, one], dim=1)
+        second = [r * r, g * g, b * b, r * g, g * b, b * r]
+        third = [r**3, g**3, b**3, r * r * g, r * r * b, g * g * r, g * g * b, b * b * r, b * b * g]
+        mixed = torch.stack([*second, *third, r * g * b], dim=1)
+        return torch.cat([colours, mixed, one], dim=1)
     return torch.cat([colours, one], dim=1)
 
 
@@ -109,6 +116,11 @@ def load_profile(path: Path) -> PrinterProfile:
         )
         if profile.kind not in KINDS or len(profile.residual_sd) != 3:
             raise ValueError(f"kind {profile.kind!r}, {len(profile.residual_sd)} channels")
+        if not profile.palette or any(len(colour) != 3 for colour in profile.palette):
+            raise ValueError("a palette that is not of colours")
+        numbers = [v for colour in (*profile.palette, profile.residual_sd) for v in colour]
+        if not all(map(math.isfinite, [*numbers, profile.delta_e])):
+            raise ValueError("values that are not finite")
         probe = profile.apply(torch.linspace(0, 1, 12).reshape(3, 2, 2))
         if not torch.isfinite(probe).all():
             raise ValueError("values that are not finite")

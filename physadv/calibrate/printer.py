@@ -10,11 +10,12 @@ import numpy.typing as npt
 import torch
 from scipy.cluster.vq import kmeans2
 
-from physadv.artwork.colour import delta_e_2000, srgb_to_lab
+from physadv.artwork.colour import delta_e_2000, encoded_srgb, srgb_to_lab
 from physadv.artwork.printer import KINDS, Kind, PrinterProfile, features, linear_light, respond
 from physadv.calibrate.fiducials import find_sheets
+from physadv.calibrate.macbeth import Correction
 from physadv.checks import UserError
-from physadv.data.files import read_image_rgb
+from physadv.data.files import read_image_rgb, sha256_of
 from physadv.export.chart import Chart
 from physadv.seeding import generator_for
 
@@ -28,6 +29,8 @@ and tint from those of the lamp."""
 _CELL_PX = 24  # of the straightened chart
 _CLIPPED, _MOST_CLIPPED = 252, 0.05
 _DIM = 70
+_MOST_UNEVEN = 0.08  # of the white cells from the smooth light, as a share
+_MOST_EXPOSURE = 0.15  # between photographs that are to keep the paper's brightness
 _FOLDS = 5
 _COLOURS = 30
 _RIDGE = 1e-3
@@ -55,6 +58,7 @@ def calibrate_printer(
     photographs: Sequence[Path],
     chart: Chart,
     *,
+    correction: Correction | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Fit:
@@ -68,6 +72,8 @@ def calibrate_printer(
     Args:
         photographs: Files; those that cannot be used are rejected by name.
         chart: What was printed.
+        correction: From ``macbeth.colour_correction``, of the same camera in the same light. Then
+            lamp and camera are told apart from the paper, whose tint and brightness are kept.
         seed: Of the parts and the network's first weights.
         progress: Called with photographs done and all.
 
@@ -78,10 +84,18 @@ def calibrate_printer(
         Hingun et al., REAP, ICCV 2023 (affine); Lovisotto et al., SLAP, USENIX Security 2021
         (network); see also ``artwork.printer``.
     """
-    measured, used, rejected = [], [], []
+    measured: list[Array] = []
+    used: list[Path] = []
+    rejected: list[tuple[Path, str]] = []
+    seen_before: set[str] = set()
     for number, path in enumerate(photographs):
         try:
-            measured.append(read_chart(read_image_rgb(path), chart))
+            picture = read_image_rgb(path)
+            digest = sha256_of(path)
+            if digest in seen_before:
+                raise UserError(f"{path}", "the same file was given before", "Give each once.")
+            seen_before.add(digest)
+            measured.append(read_chart(picture, chart, correction))
             used.append(path)
         except UserError as error:
             rejected.append((path, error.got))
@@ -93,6 +107,8 @@ def calibrate_printer(
             f"none can be used ({why})" if why else "there is none",
             "Photograph the whole chart, flat, in focus, without clipping its white.",
         )
+    if correction is not None:
+        _check_exposure(measured, (chart.colours == 255).all(axis=2))
     sent, cells = _distinct(chart)
     labs = [srgb_to_lab(_gathered(one, cells)) for one in measured]
     repeat = None
@@ -100,6 +116,18 @@ def calibrate_printer(
         middle = np.mean(labs, axis=0)
         repeat = float(np.mean([delta_e_2000(lab, middle).mean() for lab in labs]))
     seen = _gathered(np.mean(measured, axis=0), cells)
+    profile, errors = fit_models(sent, seen, seed)
+    return Fit(profile, errors, sent, seen, tuple(used), tuple(rejected), repeat)
+
+
+def fit_models(sent: Array, seen: Array, seed: int = 0) -> tuple[PrinterProfile, dict[Kind, Array]]:
+    """The best model of what became of colours, and every model's held-out CIEDE2000.
+
+    Args:
+        sent: [N,3] sRGB in [0,1] sent to the printer, each once.
+        seen: [N,3] what was seen on paper.
+        seed: Of the parts and the network's first weights.
+    """
     errors = {kind: _held_out(kind, sent, seen, seed) for kind in KINDS}
     best = min(KINDS, key=lambda kind: float(errors[kind].mean()))
     weights = _fit(best, sent, seen, seed)
@@ -112,11 +140,13 @@ def calibrate_printer(
         (float(residual[0]), float(residual[1]), float(residual[2])),
         float(errors[best].mean()),
     )
-    return Fit(profile, errors, sent, seen, tuple(used), tuple(rejected), repeat)
+    return profile, errors
 
 
-def read_chart(picture: Picture, chart: Chart) -> Array:
+def read_chart(picture: Picture, chart: Chart, correction: Correction | None = None) -> Array:
     """[20,14,3] sRGB in [0,1] of the chart's cells under even white light on white paper.
+
+    With a ``correction`` the light is only made even, and the paper as white as it is.
 
     Raises:
         UserError: If the chart is not there, cut off, mirrored, too small, clipped or too dim.
@@ -125,6 +155,8 @@ def read_chart(picture: Picture, chart: Chart) -> Array:
     sheets = [s for s in find_sheets(picture, [chart.layout]) if s.code == chart.layout.code]
     if not sheets:
         raise UserError(asked, f"no {chart.page} chart found in the picture", do)
+    if len(sheets) > 1:
+        raise UserError(asked, f"{len(sheets)} charts in one picture", "Show one at a time.")
     sheet = sheets[0]
     if sheet.mirrored:
         raise UserError(asked, "the picture is mirrored", "Switch mirroring off.")
@@ -155,8 +187,28 @@ def read_chart(picture: Picture, chart: Chart) -> Array:
         )
     if np.median(seen[white]) < _DIM:
         raise UserError(asked, "it is too dark", "Light it better, or expose longer.")
-    light = linear_light(torch.from_numpy(seen / 255)).numpy()
-    return _encoded(light * (PAPER_LIGHT / _lamp(light, white)))
+    colours = seen / 255 if correction is None else correction(seen / 255)
+    light = linear_light(torch.from_numpy(colours)).numpy()
+    lamp = _lamp(light, white)
+    uneven = np.quantile(np.abs(np.log(np.maximum(light, 1e-4) / lamp))[white], 0.95)
+    if uneven > _MOST_UNEVEN:
+        raise UserError(
+            asked,
+            f"the light on it changes abruptly (by {uneven:.0%} on its white cells)",
+            "Keep shadows and reflections off it.",
+        )
+    paper = PAPER_LIGHT if correction is None else np.exp(np.log(lamp).mean(axis=(0, 1)))
+    return encoded_srgb(light * (paper / lamp))
+
+
+def _check_exposure(measured: Sequence[Array], white: npt.NDArray[np.bool_]) -> None:
+    paper = [float(one[white].mean()) for one in measured]
+    if max(paper) / min(paper) > 1 + _MOST_EXPOSURE:
+        raise UserError(
+            "average photographs of the chart with a ColorChecker",
+            f"their white differs by {max(paper) / min(paper) - 1:.0%}",
+            "Lock the exposure, for the ColorChecker's photograph too.",
+        )
 
 
 def _lamp(light: Array, white: npt.NDArray[np.bool_]) -> Array:
@@ -167,11 +219,6 @@ def _lamp(light: Array, white: npt.NDArray[np.bool_]) -> Array:
     logs = np.log(np.maximum(light, 1e-4))
     weights, *_ = np.linalg.lstsq(terms[white], logs[white], rcond=None)
     return np.exp(terms @ weights)
-
-
-def _encoded(light: Array) -> Array:
-    clipped = np.clip(light, 0, 1)
-    return np.where(clipped <= 0.0031308, 12.92 * clipped, 1.055 * clipped ** (1 / 2.4) - 0.055)
 
 
 def _distinct(chart: Chart) -> tuple[Array, list[npt.NDArray[np.intp]]]:

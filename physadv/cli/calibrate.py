@@ -13,11 +13,12 @@ from physadv.artwork.printer import save_profile
 from physadv.calibrate.boards import Board, Corners
 from physadv.calibrate.camera import save_camera
 from physadv.calibrate.intrinsics import GOOD_PICTURES, calibrate_camera, draw_coverage
+from physadv.calibrate.macbeth import colour_correction
 from physadv.calibrate.printer import PAPER_LIGHT, calibrate_printer, draw_fit
 from physadv.checks import UsageError
 from physadv.cli.console import out, progress_line
 from physadv.cli.options import Seed
-from physadv.data.files import atomic_path, sha256_of
+from physadv.data.files import atomic_path, read_image_rgb, sha256_of
 from physadv.data.photos import list_photos
 from physadv.export.chart import chart_of, write_chart
 
@@ -153,16 +154,29 @@ def printer(
         list[Path], typer.Argument(metavar="PHOTO...", help="Photographs of the printed chart.")
     ],
     page: Annotated[str, typer.Option(help="Page size of the chart.")] = "a4",
+    macbeth: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PHOTO",
+            help="The same camera's photograph of a 24-patch ColorChecker in the same light: tells "
+            "the paper's tint from the lamp's.",
+        ),
+    ] = None,
     file: Annotated[Path, typer.Option("--out", metavar="FILE.json", help="Output.")] = Path(
         "printer.json"
     ),
     seed: Seed = 0,
 ) -> None:
     """Fit what printer and camera make of colours; writes FILE.json and a picture of the fit."""
+    correction = None
+    if macbeth is not None:
+        correction, loss = colour_correction(read_image_rgb(macbeth))
+        out.print(f"ColorChecker in {macbeth}: CIEDE2000 {loss:.2f} is left.", markup=False)
     with progress_line() as line:
         fit = calibrate_printer(
             photos,
             chart_of(page),
+            correction=correction,
             seed=seed,
             progress=lambda done, total: line.update("chart", done, total),
         )
@@ -178,10 +192,10 @@ def printer(
         fit.profile,
         file,
         held_out_delta_e_2000=scores,
-        photographs={path.name: sha256_of(path) for path in fit.used},
-        rejected={path.name: reason for path, reason in fit.rejected},
+        photographs=[{"file": str(path), "sha256": sha256_of(path)} for path in fit.used],
+        rejected=[{"file": str(path), "reason": reason} for path, reason in fit.rejected],
         between_photographs=fit.repeat,
-        paper_light=PAPER_LIGHT,
+        paper_light=PAPER_LIGHT if correction is None else None,
     )
     picture = file.with_suffix(".fit.png")
     with atomic_path(picture) as temporary:
@@ -195,9 +209,10 @@ def printer(
         out.print(f"left out {path}: {reason}", markup=False)
     if fit.repeat is not None:
         out.print(f"Photographs differ by {fit.repeat:.2f} from their mean.", markup=False)
+    paper = f" White paper is taken to be neutral and to reflect {PAPER_LIGHT:.0%}."
     out.print(
-        "Errors are of colours that the model was not fitted to. White paper is taken to be "
-        f"neutral and to reflect {PAPER_LIGHT:.0%}.",
+        "Errors are of colours that the model was not fitted to."
+        + ("" if correction is not None else paper),
         markup=False,
     )
     out.print(f"{file} and {picture}: give the first as --printer.", markup=False)

@@ -17,7 +17,8 @@ from physadv.evaluate.capture_trials import CaptureTable
 from physadv.evaluate.captures import THUMBS
 from physadv.evaluate.trials import TRIALS_NAME, trials_frame
 from physadv.report.capturepage import write_captures
-from physadv.report.captures import capture_tables, cluster_note, records, summarise_captures
+from physadv.report.capturerecords import records
+from physadv.report.captures import capture_tables, cluster_note, summarise_captures
 
 PAGE, TABLE = "captures.html", "photographs.csv"
 

@@ -11,13 +11,15 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from physadv.checks import UserError
+from physadv.checks import UsageError, UserError
 from physadv.cli.console import out, progress_line
+from physadv.cli.detector_digital import detector_digital
 from physadv.cli.options import Device, Seed
 from physadv.data.environment import choose_device, versions
 from physadv.data.files import atomic_path, write_json
 from physadv.data.labelled import read_labelled
-from physadv.evaluate.digital import evaluate_digital, plan_attacks
+from physadv.evaluate.digital import check_distinct, evaluate_digital, plan_attacks
+from physadv.report.crossing import Crossing, crossing_table, crossings
 from physadv.report.digital import (
     USUAL,
     digital_table,
@@ -29,6 +31,8 @@ from physadv.report.rates import Rate
 from physadv.victim.catalog import load_victim
 
 SAMPLES, EXAMPLES, PAGE = "digital.parquet", "examples.npz", "digital.html"
+TRANSFERS = "transfers.parquet"
+DETECTOR_STEPS = 20
 
 
 class NormName(StrEnum):
@@ -41,13 +45,19 @@ class NormName(StrEnum):
 
 def digital(
     victim: Annotated[
-        str, typer.Option(metavar="NAME", help="Classifier by name, or module:factory.")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Classifier by name, or module:factory; a detector where the data are a COCO "
+            "json.",
+        ),
     ],
     data: Annotated[
         Path,
         typer.Option(
-            metavar="FOLDER",
-            help="MNIST, CIFAR-10, GTSRB, or images in a folder per class (torchvision's layouts).",
+            metavar="FOLDER|JSON",
+            help="MNIST, CIFAR-10, GTSRB, or images in a folder per class (torchvision's layouts); "
+            "photographs with boxes as COCO json.",
         ),
     ],
     attack: Annotated[
@@ -56,13 +66,21 @@ def digital(
             metavar="NAME",
             help="apgd, bim, carlini-wagner, carlini-wagner-l0, carlini-wagner-linf, ddn, "
             "deepfool, fgsm, hop-skip-jump, momentum, noise, pgd, semantic, square; may be "
-            "repeated.",
+            "repeated. On a detector: pgd, noise.",
         ),
     ],
     folder: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="New folder to write.")],
     eps: Annotated[
         list[float] | None,
         typer.Option(help="Budget on the scale of [0,1] pixels; may be repeated."),
+    ] = None,
+    transfer_to: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Another classifier of the same classes: attacked as well, and shown what was "
+            "made against each; may be repeated.",
+        ),
     ] = None,
     norm: Annotated[NormName, typer.Option(help="Length that is bounded or kept small.")] = (
         NormName.linf
@@ -72,18 +90,56 @@ def digital(
         typer.Option(help="Steps of attacks that have them (default: their own).", min=1),
     ] = None,
     count: Annotated[int, typer.Option(help="Images to draw from the set.", min=1)] = 1000,
+    object_name: Annotated[
+        str,
+        typer.Option("--object", metavar="CLASS", help="On a detector: what it is to miss."),
+    ] = "person",
+    target: Annotated[
+        str,
+        typer.Option(
+            metavar="CLASS", help="On a detector: what the objects are to be taken for [nothing]."
+        ),
+    ] = "",
     seed: Seed = 0,
     device: Device = "auto",
 ) -> None:
     """Attack a classifier's images digitally: accuracy, robust accuracy, norms, pictures."""
     if folder.exists() and any(folder.iterdir()):
         raise UserError(f"write to {folder}", "it is not empty", "Give a new folder.")
+    if data.suffix == ".json":
+        if transfer_to or norm is not NormName.linf:
+            raise UsageError(
+                f"attack the detector {victim}",
+                "--transfer-to and norms but linf are for classifiers",
+                "Leave them out.",
+            )
+        detector_digital(
+            victim,
+            data,
+            folder,
+            attacks=attack,
+            eps=eps or [],
+            steps=steps or DETECTOR_STEPS,
+            count=count,
+            object_name=object_name,
+            target=target,
+            seed=seed,
+            device=device,
+        )
+        return
+    if target:
+        raise UsageError(
+            f"--target {target}", "the data are not a COCO json", "It is for detectors alone."
+        )
     tasks = plan_attacks(attack, eps or [], norm.value, steps, seed)
-    loaded = load_victim(victim).to(choose_device(device))
+    chosen = choose_device(device)
+    check_distinct([victim, *(transfer_to or [])])
+    loaded = load_victim(victim).to(chosen)
+    others = [load_victim(name).to(chosen) for name in transfer_to or []]
     images = read_labelled(data, count=count, size_px=loaded.input_px, seed=seed)
     started = time.monotonic()
     with progress_line() as line:
-        result = evaluate_digital(loaded, images, tasks, progress=line.update)
+        result = evaluate_digital(loaded, images, tasks, others=others, progress=line.update)
     command = shlex.join(["physadv", *sys.argv[1:]])
     facts = {
         "victim": loaded.name,
@@ -93,7 +149,13 @@ def digital(
         "seed": seed,
         "version": versions()["physadv"],
         "command": command,
+        "transfer_to": {one.name: one.weights_sha256 for one in others},
     }
+    matrices: list[Crossing] = []
+    if result.transfers is not None:
+        matrices = crossings(result.transfers, [loaded.name, *(one.name for one in others)])
+        with atomic_path(folder / TRANSFERS) as temporary:
+            result.transfers.write_parquet(temporary)
     with atomic_path(folder / SAMPLES) as temporary:
         result.samples.write_parquet(temporary)
     with atomic_path(folder / EXAMPLES) as temporary, temporary.open("wb") as stream:
@@ -119,6 +181,20 @@ def digital(
                 }
                 for one in summaries
             ],
+            "transfers": [
+                {
+                    "attack": matrix.title,
+                    "made_on": made_on,
+                    "judged_by": judged_by,
+                    "fooled": _record(plain),
+                    "fooled_8bit": _record(eight),
+                }
+                for matrix in matrices
+                for made_on, plains, eights in zip(
+                    matrix.names, matrix.cells, matrix.cells_8bit, strict=True
+                )
+                for judged_by, plain, eight in zip(matrix.names, plains, eights, strict=True)
+            ],
         },
     )
     write_digital(
@@ -130,6 +206,7 @@ def digital(
         facts,
         loaded.class_names if images.kind == "GTSRB" else images.class_names,
         norm.value,
+        matrices,
     )
     if summaries:
         clean = summaries[0]
@@ -141,6 +218,10 @@ def digital(
     for value in sorted(set(eps or [])):
         rate = worst_case(result.samples, norm.value, value)
         out.print(f"worst case within {norm.value} {value:g}: read rightly {rate.k}/{rate.n}")
+    for matrix in matrices:
+        out.print(crossing_table(matrix))
+    if others and not matrices:
+        out.print("transfer: no image is read as labelled by every victim")
     for one in summaries:
         odd = [f"{many} {status}" for status, many in one.statuses if status not in USUAL]
         for note in (*odd, *result.notes[one.title]):

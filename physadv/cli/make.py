@@ -11,9 +11,18 @@ import numpy.typing as npt
 import typer
 
 from physadv.artwork.files import load_artwork
+from physadv.artwork.printer import load_profile
 from physadv.checks import check_name
 from physadv.cli.console import interrupted, out, progress_line
-from physadv.cli.options import Backgrounds, Device, Palette, RunFolder, Seed, VictimNames
+from physadv.cli.options import (
+    Backgrounds,
+    Device,
+    Palette,
+    Printer,
+    RunFolder,
+    Seed,
+    VictimNames,
+)
 from physadv.data.environment import choose_device
 from physadv.export.prints import print_run
 from physadv.export.proof import VISIBLE, soft_proof, write_proof
@@ -71,6 +80,7 @@ def generate(
         float, typer.Option(help="Largest share of the face that stickers may cover, 0 to 1.")
     ] = 0.20,
     stickers: Annotated[int, typer.Option(help="Largest number of stickers.", min=1, max=12)] = 4,
+    printer: Printer = None,
     steps: Annotated[int, typer.Option(help="Steps of the optimiser.", min=1)] = Settings.steps,
     seed: Seed = 0,
     run: Annotated[
@@ -94,6 +104,7 @@ def generate(
         max_area=max_area,
         stickers=stickers,
         backgrounds=str(backgrounds or ""),
+        printer=None if printer is None else load_profile(printer),
         settings=Settings(steps=steps, seed=seed),
     )
     command = shlex.join(["physadv", *sys.argv[1:]])

@@ -36,6 +36,13 @@ Replace = Annotated[
     bool,
     typer.Option("--replace", help="Let fewer or other looks replace an earlier judgement."),
 ]
+Printer = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.json",
+        help="From `physadv calibrate printer`: optimise the colours as they will be on paper.",
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Seed of every random draw.")]
 Palette = Annotated[
     str,

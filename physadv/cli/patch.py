@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
+from physadv.artwork.printer import load_profile
 from physadv.cli.console import interrupted, out, progress_line
-from physadv.cli.options import Device, Palette, Seed
+from physadv.cli.options import Device, Palette, Printer, Seed
 from physadv.data.coco import read_coco
 from physadv.data.environment import choose_device
 from physadv.optimize.objects import HideSettings
@@ -60,6 +61,7 @@ def patch(
         float,
         typer.Option(help="Part of each set to optimise on; the rest is left for the judge."),
     ] = 0.6,
+    printer: Printer = None,
     steps: Annotated[
         int, typer.Option(help="Steps of the optimiser, 8 crops each.", min=1)
     ] = HideSettings.steps,
@@ -103,6 +105,7 @@ def patch(
     victims = [load_detector(name) for name in victim]
     sets = [read_coco(path, loaded.true_class) for path in data]
     folder = run or Path("runs") / f"{loaded.name}-{seed}"
+    profile = None if printer is None else load_profile(printer)
     settings = replace(
         HideSettings(),
         steps=steps,
@@ -118,7 +121,7 @@ def patch(
                 loaded,
                 victims,
                 sets,
-                PatchRecipe(palette, share, str(start or ""), settings),
+                PatchRecipe(palette, share, str(start or ""), profile, settings),
                 folder,
                 resume=resume,
                 device=chosen,

@@ -25,7 +25,11 @@ from physadv.export.sheetfile import SheetLayout, load_layouts
 from physadv.scene.catalog import load_grid
 from physadv.types import Treatment
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Plan a field test.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Plan a field test: how many photographs, from where.",
+)
 PDF, CSV = "plan.pdf", "shots.csv"
 
 

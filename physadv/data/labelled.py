@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from physadv.checks import UserError
 from physadv.data.files import read_image_rgb
 from physadv.data.gtsrb import GTSRB_CLASSES, crop_box, read_gtsrb
-from physadv.data.mnist import read_mnist
+from physadv.data.mnist import Split, read_mnist
 from physadv.seeding import generator_for
 
 _IMAGES = {".jpg", ".jpeg", ".png", ".ppm", ".bmp"}
@@ -70,15 +70,27 @@ def read_labelled(
     if any(folder.glob("*.npz")) or (folder / "MNIST").is_dir():
         return _mnist(folder, chosen)
     if (folder / "cifar-10-batches-py").is_dir():
-        return _cifar_torchvision(folder, chosen)
+        return _cifar_torchvision(folder, "test", chosen)
     header = _header(folder / "labels.csv")
     if "track" in header or (folder / "gtsrb").is_dir():
         return _gtsrb(folder, chosen, size_px or 32)
     if {"class_id", "class_name", "split"} <= header:
-        return _cifar_archive(folder, chosen)
+        return _cifar_archive(folder, "test", chosen)
     if {"file", "class_index"} <= header:
         return _listed(folder, chosen, size_px or _CROPPED)
     return _class_folders(folder, chosen, size_px or _CROPPED)
+
+
+def read_cifar10(folder: Path, split: Split) -> LabelledImages:
+    """One part of CIFAR-10, in either layout that ``read_labelled`` takes.
+
+    Raises:
+        UserError: If the folder holds neither, or a file is damaged.
+    """
+    whole = _Choice(None, 0)
+    if (folder / "cifar-10-batches-py").is_dir():
+        return _cifar_torchvision(folder, split, whole)
+    return _cifar_archive(folder, split, whole)
 
 
 @dataclass(frozen=True)
@@ -114,12 +126,12 @@ def _mnist(folder: Path, chosen: _Choice) -> LabelledImages:
     return LabelledImages("MNIST", digits[taken][:, None], labels[taken], names, files)
 
 
-def _cifar_torchvision(folder: Path, chosen: _Choice) -> LabelledImages:
+def _cifar_torchvision(folder: Path, split: Split, chosen: _Choice) -> LabelledImages:
     from torchvision.datasets import CIFAR10
 
     try:
         # It checks the files' MD5 sums before it unpickles them.
-        data = CIFAR10(str(folder), train=False, download=False)
+        data = CIFAR10(str(folder), train=split == "train", download=False)
     except (RuntimeError, OSError) as error:
         raise UserError(
             f"CIFAR-10 in {folder}", str(error).strip(), "Download it again with torchvision."
@@ -130,14 +142,17 @@ def _cifar_torchvision(folder: Path, chosen: _Choice) -> LabelledImages:
         np.ascontiguousarray(data.data[taken].transpose(0, 3, 1, 2)),
         np.asarray(data.targets, dtype=np.int64)[taken],
         tuple(data.classes),
-        tuple(f"test {n}" for n in taken),
+        tuple(f"{split} {n}" for n in taken),
     )
 
 
-def _cifar_archive(folder: Path, chosen: _Choice) -> LabelledImages:
+def _cifar_archive(folder: Path, split: Split, chosen: _Choice) -> LabelledImages:
     try:
-        rows = [row for row in _table(folder / "labels.csv") if row["split"] == "test"]
-        rows = rows or _table(folder / "labels.csv")
+        rows = _table(folder / "labels.csv")
+        if "test" in {row["split"] for row in rows} or split == "train":
+            rows = [row for row in rows if row["split"] == split]
+        if not rows:
+            raise ValueError(f"no {split} images are listed")
         rows = [rows[n] for n in chosen.of(len(rows))]
         with zipfile.ZipFile(folder / "images.zip") as archive:
             pictures = [_decode(archive.read(row["file"]), row["file"]) for row in rows]

@@ -7,6 +7,8 @@ from physadv.digital.norms import column
 from physadv.digital.problem import Problem, rounded
 
 _LONGER = (1.01, 1.03, 1.06, 1.1, 1.2, 1.4, 2.0, 3.0, 4.0)
+_LEVELS = (0.51, 0.75, 1.0, 1.5, 2.0, 3.0)
+"""Largest changes, in grey levels, tried where the search ended below what a file can keep."""
 _SHORTER = 0.94  # how far down the first look goes
 
 
@@ -14,8 +16,9 @@ def keep_shortest(problem: Problem, found: Tensor, rows: Tensor, *, looks: int =
     """Move each found image along its ray from the clean one, and keep the result.
 
     An image that fools the model only as floats is lengthened, up to four times, until its rounding
-    to 8 bits does too; then the shortest length that still does both is searched for. Where no
-    length does both, the image is kept as it was found.
+    to 8 bits does too, and up to three grey levels where it started below one, since rounding
+    removes a change below half a level; then the shortest length that still does both is searched
+    for. Where no length does both, the image is kept as it was found.
 
     Args:
         problem: Where the result is kept.
@@ -27,13 +30,16 @@ def keep_shortest(problem: Problem, found: Tensor, rows: Tensor, *, looks: int =
     delta = found - clean
     high = torch.ones(len(rows)).to(clean)
     holds = _both(problem, found, rows)
-    for factor in _LONGER:
-        todo = (~holds).nonzero().flatten()
+    peak = 255 * delta.flatten(1).abs().amax(dim=1).clamp_min(1e-9)
+    lengths = [torch.full_like(high, factor) for factor in _LONGER]
+    lengths += [torch.where(peak < 1, level / peak, 0) for level in _LEVELS]
+    for factors in lengths:
+        todo = (~holds & (factors > 1)).nonzero().flatten()
         if not len(todo):
-            break
-        images = (clean[todo] + factor * delta[todo]).clamp(0, 1)
+            continue
+        images = (clean[todo] + column(factors[todo]) * delta[todo]).clamp(0, 1)
         better = _both(problem, images, rows[todo])
-        high[todo[better]] = factor
+        high[todo[better]] = factors[todo[better]]
         holds[todo[better]] = True
     low = torch.zeros_like(high)
     for _ in range(looks):

@@ -31,7 +31,7 @@ Picture = npt.NDArray[np.uint8]
 
 JOURNAL, THUMBS = "captures.jsonl", "thumbs"
 _FORMAT = 1  # of the journal's records; a new one has everything judged again
-_BATCH = 8
+_BATCH = 4  # pictures of phones have up to 48 megapixels
 _THUMB_PX, _THUMB_QUALITY = 260, 80
 _MARGIN = 0.15  # around a box, in thumbnails and when an octagon is looked for
 
@@ -167,9 +167,12 @@ def _see(
             return _Seen(file.name, digest, sighting, exif)
     try:
         photograph = decode_photograph(file.name, data)
-        exif = camera_from_exif(io.BytesIO(data))
     except UserError as error:
         return _Seen(file.name, digest, problem=error.got)
+    try:
+        exif = camera_from_exif(io.BytesIO(data))
+    except UserError:
+        exif = None  # a RAW file, whose header Pillow does not read
     rgb, sighting = look_over(photograph.rgb, photograph.quarter_turns, plan.layouts)
     return _Seen(file.name, digest, sighting, exif, rgb)
 

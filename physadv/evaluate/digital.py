@@ -15,6 +15,7 @@ from physadv.checks import UsageError, UserError, check_name
 from physadv.data.labelled import LabelledImages
 from physadv.digital.catalog import ATTACKS, WITH_BUDGET
 from physadv.digital.outcome import Adversarials
+from physadv.evaluate.transfers import transfer_rows
 from physadv.victim.protocol import ClassifierVictim
 
 EXAMPLES = 6
@@ -40,12 +41,14 @@ class Task:
 class DigitalResult:
     """``samples``: a row per image and attack; ``examples``: title -> [n,2,C,H,W] float32 of clean
     and adversarial images, whose row numbers in ``samples`` are in ``example_rows``; ``notes``:
-    title -> what the attacks say about the model."""
+    title -> what the attacks say about the model; ``transfers``: as ``transfer_rows`` gives them,
+    None where no other victim was asked."""
 
     samples: pl.DataFrame
     examples: dict[str, npt.NDArray[np.float32]]
     example_rows: dict[str, list[int]]
     notes: dict[str, tuple[str, ...]]
+    transfers: pl.DataFrame | None = None
 
 
 def plan_attacks(
@@ -87,6 +90,7 @@ def evaluate_digital(
     data: LabelledImages,
     tasks: Sequence[Task],
     *,
+    others: Sequence[ClassifierVictim] = (),
     progress: Callable[[str, int, int], None] = lambda title, done, total: None,
 ) -> DigitalResult:
     """Attack every image with every task.
@@ -95,16 +99,21 @@ def evaluate_digital(
         victim: Its module is shown the images as they are, grey ones with one channel.
         data: Images and labels; the labels' classes must be the victim's.
         tasks: From ``plan_attacks``.
+        others: Victims that every attack is made against too; what each finds is shown to all.
         progress: Called with a title, images done, images in all.
 
     Raises:
-        UserError: If the victim does not know the labels' classes, or an attack refuses.
+        UserError: If a victim does not know the labels' classes, or an attack refuses.
+        UsageError: If a victim is given twice.
     """
-    _check_classes(victim, data)
+    victims = (victim, *others)
+    check_distinct([one.name for one in victims])
+    for one in victims:
+        _check_classes(one, data)
     images = torch.from_numpy(data.images).float() / 255
     labels = torch.from_numpy(data.labels)
     device = victim.device
-    frames, examples, rows, notes = [], {}, {}, {}
+    frames, moved, examples, rows, notes = [], [], {}, {}, {}
     done = 0
     for task in tasks:
         kept: list[npt.NDArray[np.float32]] = []
@@ -121,12 +130,30 @@ def evaluate_digital(
                 kept_rows.append(done + start + n)
             told |= dict.fromkeys(found.notes)
             frames.append(frame)
+            if others:
+                moved.append(
+                    transfer_rows(
+                        task.attack, task.options, victims, found.images, batch, truth, start
+                    )
+                )
             progress(task.title, min(start + _BATCH, len(images)), len(images))
         done += len(images)
         if kept:
             examples[task.title], rows[task.title] = np.stack(kept), kept_rows
         notes[task.title] = tuple(told)
-    return DigitalResult(pl.concat(frames), examples, rows, notes)
+    transfers = pl.concat(moved) if moved else None
+    return DigitalResult(pl.concat(frames), examples, rows, notes, transfers)
+
+
+def check_distinct(names: Sequence[str]) -> None:
+    """Refuse a victim that is given twice: its images would transfer to itself.
+
+    Raises:
+        UsageError: If one is.
+    """
+    twice = [name for number, name in enumerate(names) if name in names[:number]]
+    if twice:
+        raise UsageError(f"victim {twice[0]}", "given twice", "Give every victim once.")
 
 
 def _rows(
@@ -173,15 +200,20 @@ def _answer(
 
 
 def _check_classes(victim: ClassifierVictim, data: LabelledImages) -> None:
-    names = [name.casefold() for name in victim.class_names]
+    names = [_plain(name) for name in victim.class_names]
     if names == [str(n) for n in range(len(names))]:
         return  # a module without names: its outputs are taken in the set's order
     for label in sorted(set(data.labels.tolist())):
         known = names[label] if label < len(names) else "nothing"
-        if known != data.class_names[label].casefold():
+        if known != _plain(data.class_names[label]):
             raise UserError(
                 f"attack {victim.name} on {data.kind}",
                 f"class {label} is {data.class_names[label]!r} in the data and {known!r} to the "
                 "victim",
                 "Give a victim of these classes.",
             )
+
+
+def _plain(name: str) -> str:
+    """A class's name as it compares: lists of ImageNet's classes write spaces in several ways."""
+    return name.casefold().replace("_", " ")

@@ -7,13 +7,13 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from physadv.artwork.palette import PRINTABLE_30
 from physadv.artwork.parameterization import Parameterization
 from physadv.artwork.printability import (
     non_printability_score,
     perceptibility,
     total_variation,
 )
+from physadv.artwork.printer import printable_colours
 from physadv.imaging.render import render_views
 from physadv.imaging.texture import Sheet, composite
 from physadv.imaging.views import Views, sample_views
@@ -48,8 +48,9 @@ def estimate(
     values: dict[str, Tensor] = {}
     weights: dict[str, float] = {}
     successes = []
+    seen = colours if problem.printer is None else problem.printer.apply(colours)
     for audience, sheet, views in zip(problem.audiences, problem.sheets, draws, strict=True):
-        images = render_artwork(audience, sheet, colours, views)
+        images = render_artwork(audience, sheet, seen, views)
         boxes = torch.from_numpy(views.boxes).to(images)
         fooled = torch.ones(len(views), dtype=torch.bool, device=colours.device)
         for opponent in audience.opponents:
@@ -60,8 +61,8 @@ def estimate(
         successes.append(fooled.float().mean())
     stuck = problem.colour_mask
     if problem.weights.nps:
-        palette = PRINTABLE_30.to(colours)
-        values["nps"] = non_printability_score(colours[:, stuck].T, palette)
+        palette = printable_colours(problem.printer, colours)
+        values["nps"] = non_printability_score(seen[:, stuck].T, palette)
         weights["nps"] = problem.weights.nps
     if problem.weights.tv:
         values["tv"] = total_variation(colours, stuck)

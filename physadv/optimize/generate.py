@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ from torch import Tensor
 
 from physadv.artwork.files import JSON_NAME, Artwork, load_artwork, save_artwork
 from physadv.artwork.masks import area_share, load_mask
-from physadv.artwork.palette import palette_record
+from physadv.artwork.palette import check_printer, palette_record
 from physadv.artwork.parameterization import FreeRgb, parameterization_of
+from physadv.artwork.printer import PrinterProfile
 from physadv.artwork.rectangles import fit_rectangles, rectangles_mask
 from physadv.checks import UserError, check_name, check_range
 from physadv.imaging.backgrounds import background_pool
@@ -29,7 +30,12 @@ from physadv.optimize.opponents import (
     opponents_of,
 )
 from physadv.optimize.problem import Audience, Problem, Settings, Weights
-from physadv.optimize.run import new_manifest, open_run, record_results
+from physadv.optimize.run import (
+    new_manifest,
+    open_run,
+    record_results,
+    recorded_options,
+)
 from physadv.optimize.task import Progress
 from physadv.scene.faces import face_reference, scene_face
 from physadv.scene.schema import Scene
@@ -48,7 +54,8 @@ _WINDOW_POOL = 64
 class Recipe:
     """What to make: everything besides scene and victims that determines the artwork.
 
-    Classifiers are to read ``target``; ``goal`` is what detectors are made to do.
+    Classifiers are to read ``target``; ``goal`` is what detectors are made to do. ``printer`` says
+    what becomes of colours on paper.
     """
 
     target: str
@@ -58,12 +65,13 @@ class Recipe:
     max_area: float = 0.20
     stickers: int = 4
     backgrounds: str = ""
+    printer: PrinterProfile | None = None
     settings: Settings = field(default_factory=Settings)
     weights: Weights = field(default_factory=Weights)
 
     def options(self) -> dict[str, Any]:
         """Plain values for ``run.json``; two runs with equal options make the same artwork."""
-        return asdict(self)
+        return recorded_options(self)
 
 
 def generate(
@@ -102,6 +110,7 @@ def generate(
     """
     device = torch.device(device)
     check_range("max_area", recipe.max_area, 0.0, 1.0, low_open=True)
+    check_printer(recipe.palette, recipe.printer is not None)
     check_range("steps", recipe.settings.steps, 1, 1_000_000)
     victims = [victim.to(device) for victim in victims]
     check_name("goal", recipe.goal, GOALS)
@@ -141,9 +150,13 @@ def generate(
         parameterization,
         recipe.weights,
         device,
+        recipe.printer,
     )
     if mask is None:
-        mask = _find_stickers(problem, recipe, on_face, folder, progress)
+        # Where stickers matter is told by how far colours must leave the face's own, which a
+        # printer would change as well.
+        unprinted = replace(problem, printer=None)
+        mask = _find_stickers(unprinted, recipe, on_face, folder, progress)
     problem = replace(problem, mask=_mask_tensor(mask).to(device))
     result = optimise(
         ViewsTask(problem, recipe.settings),

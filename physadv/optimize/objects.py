@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from physadv.artwork.palette import PRINTABLE_30
 from physadv.artwork.parameterization import Parameterization
 from physadv.artwork.printability import non_printability_score, total_variation
+from physadv.artwork.printer import PrinterProfile, printable_colours
 from physadv.imaging.crops import SHAPES, Crops, Target, cut_crops, visible
 from physadv.imaging.tiles import Tiles, paste_tiles, render_tiles, sample_tiles
 from physadv.objective.detection import hide
@@ -53,7 +53,7 @@ class HideTask:
     """Patches on objects in photographs, hidden from every victim.
 
     ``groups`` are the training objects by window shape, ``held_out_groups`` those by which the
-    best artwork is chosen.
+    best artwork is chosen. ``printer`` is as in ``Problem``.
     """
 
     scene: ObjectScene
@@ -64,6 +64,7 @@ class HideTask:
     held_out_groups: Sequence[Sequence[Target]]
     settings: HideSettings
     device: torch.device
+    printer: PrinterProfile | None = None
 
     @cached_property
     def mask(self) -> Tensor:
@@ -86,13 +87,16 @@ class HideTask:
         values = {name: loss.mean() for name, loss in zip(names, losses, strict=True)}
         weights = dict(zip(names, weights_of(rule, list(values.values())), strict=True))
         if self.settings.nps:
-            palette = PRINTABLE_30.to(colours)
-            values["nps"] = non_printability_score(colours.flatten(1).T, palette)
+            palette = printable_colours(self.printer, colours)
+            values["nps"] = non_printability_score(self._on_paper(colours).flatten(1).T, palette)
             weights["nps"] = self.settings.nps
         if self.settings.tv:
             values["tv"] = total_variation(colours, self.mask[0] > 0)
             weights["tv"] = self.settings.tv
         return Estimate(Terms(values, weights), 1 - float(found.float().mean()))
+
+    def _on_paper(self, colours: Tensor) -> Tensor:
+        return colours if self.printer is None else self.printer.apply(colours)
 
     def held_out(self, colours: Tensor) -> tuple[float, float]:
         """Share of the held-out objects found clean that no victim finds at 0.4, and the loss."""
@@ -143,7 +147,7 @@ class HideTask:
         images = crops.images
         if colours is not None:
             tiles = place_patches(self.scene, self.scene.placement, crops, generator, self.device)
-            seen, coverage = render_tiles(colours, tiles)
+            seen, coverage = render_tiles(self._on_paper(colours), tiles)
             if self.scene.occlusion:
                 coverage = coverage * visible(crops, tiles)
             images = paste_tiles(images, seen, coverage, tiles)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,22 @@ import torch
 from torch import Tensor
 
 from physadv.artwork.files import JSON_NAME, Artwork, load_artwork, save_artwork
-from physadv.artwork.palette import palette_record
+from physadv.artwork.palette import check_printer, palette_record
 from physadv.artwork.parameterization import parameterization_of
+from physadv.artwork.printer import PrinterProfile
 from physadv.checks import UserError, check_range
 from physadv.data.coco import AnnotatedPhoto, AnnotatedPhotos, split_scenes
 from physadv.data.files import read_json
 from physadv.imaging.crops import SHAPES, targets_of
 from physadv.optimize.loop import Result, optimise
 from physadv.optimize.objects import HideSettings, HideTask
-from physadv.optimize.run import RUN_NAME, new_manifest, open_run, record_results
+from physadv.optimize.run import (
+    RUN_NAME,
+    new_manifest,
+    open_run,
+    record_results,
+    recorded_options,
+)
 from physadv.optimize.task import Progress
 from physadv.scene.objects import ObjectScene
 from physadv.types import NOTHING
@@ -34,17 +41,18 @@ class PatchRecipe:
 
     ``share`` is the part of the photographs that may be optimised on; the rest stays for the
     judge. ``start`` is the folder of an earlier run whose patch is the first guess; empty for
-    grey noise.
+    grey noise. ``printer`` says what becomes of colours on paper.
     """
 
     palette: str = "rgb"
     share: float = 0.6
     start: str = ""
+    printer: PrinterProfile | None = None
     settings: HideSettings = field(default_factory=HideSettings)
 
     def options(self) -> dict[str, Any]:
         """Plain values for ``run.json``; two runs with equal options make the same artwork."""
-        return asdict(self)
+        return recorded_options(self)
 
 
 def make_patch(
@@ -86,6 +94,7 @@ def make_patch(
     """
     device = torch.device(device)
     check_range("share", recipe.share, 0.0, 1.0, low_open=True)
+    check_printer(recipe.palette, recipe.printer is not None)
     check_range("steps", recipe.settings.steps, 1, 10_000_000)
     names = [victim.name for victim in victims]
     if len(set(names)) < len(names):
@@ -137,6 +146,7 @@ def make_patch(
         held_out_groups,
         recipe.settings,
         device,
+        recipe.printer,
     )
     result = optimise(
         task, recipe.settings, stage="fit", initial=initial, folder=folder, progress=progress

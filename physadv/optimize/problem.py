@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from physadv.artwork.parameterization import Parameterization
+from physadv.artwork.printer import PrinterProfile
 from physadv.imaging.framing import Framing
 from physadv.imaging.texture import Sheet, prepare
 from physadv.optimize.opponents import Opponent
@@ -74,7 +75,8 @@ class Audience:
 class Problem:
     """Everything that stays fixed while one stage is optimised.
 
-    ``face`` [4,T,T] RGBA in [0,1]; ``mask`` [1,T,T] in {0,1}.
+    ``face`` [4,T,T] RGBA in [0,1]; ``mask`` [1,T,T] in {0,1}. ``printer`` is what becomes of the
+    artwork's colours on paper; None leaves them as they are.
     """
 
     scene: Scene
@@ -84,6 +86,7 @@ class Problem:
     parameterization: Parameterization
     weights: Weights
     device: torch.device
+    printer: PrinterProfile | None = None
 
     @property
     def opponents(self) -> tuple[Opponent, ...]:

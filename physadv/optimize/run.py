@@ -1,6 +1,8 @@
 """The run folder and its manifest: opened, resumed, completed."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -52,6 +54,14 @@ def new_manifest(
         versions=versions(),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def recorded_options(recipe: Any) -> dict[str, Any]:
+    """A recipe (a dataclass) as JSON holds it; a printer only where there is one."""
+    options: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
+    if options.get("printer") is None:
+        options.pop("printer", None)
+    return options
 
 
 def open_run(out: Path, manifest: RunManifest, *, resume: bool) -> Path:

@@ -67,6 +67,8 @@ class CaptureSummary:
     @property
     def aim(self) -> str:
         """What success is, in words."""
+        if self.target_class == TARGET:
+            return f"read as {TARGET}, or where none is named not as {self.true_class}"
         if self.target_class and self.target_class != NOTHING:
             return f"read as {self.target_class}"
         return f"not read as {self.true_class}"
@@ -112,7 +114,12 @@ def _summary(rows: pl.DataFrame, victim: str, true_class: str, target: str) -> C
         if aimed
         else pl.col("verdict")
     )
-    success = pl.col("verdict") == "target" if aimed else pl.col("verdict") != "hit"
+    missed = pl.col("verdict") != "hit"
+    success = pl.col("verdict") == "target" if aimed else missed
+    if target == TARGET:
+        # Those without a target of their own are attacked, if at all, to be misread in any way.
+        named = ~pl.col("target_class").is_in(["", NOTHING])
+        success = pl.when(named).then(success).otherwise(missed)
     rows = rows.with_columns(success.alias("success"), (pl.col("verdict") == "hit").alias("hit"))
     present = set(rows["treatment"])
     treatments: tuple[str, ...] = tuple(name for name in CAPTURED if name in present)
@@ -271,48 +278,3 @@ def cluster_note(found: CaptureSummary) -> str:
             "each are below; intervals elsewhere take photographs as independent."
         )
     return f"Pooled intervals are a bootstrap over {many} sessions."
-
-
-def records(found: CaptureSummary) -> dict[str, object]:
-    """For JSON."""
-
-    def rate(value: Rate) -> dict[str, object]:
-        limits = None if value.interval is None else [value.interval.low, value.interval.high]
-        return {"k": value.k, "n": value.n, "interval": limits, "method": value.method}
-
-    return {
-        "victim": found.victim,
-        "true_class": found.true_class,
-        "target_class": found.target_class,
-        "success": found.aim,
-        "pooled": {name: rate(value) for name, value in found.pooled.items()},
-        "effective_size": {name: round(size, 1) for name, size in found.effective.items()},
-        "outcomes": {
-            name: {verdict: rate(value) for verdict, value in rates.items()}
-            for name, rates in found.outcomes.items()
-        },
-        "effects": [
-            {
-                "control": one.control,
-                "difference": one.value,
-                "interval": [one.interval.low, one.interval.high],
-                "adjusted": None
-                if one.adjusted is None
-                else {
-                    "difference": one.adjusted.difference,
-                    "interval": [one.adjusted.interval.low, one.adjusted.interval.high],
-                    "p_value": one.adjusted.p_value,
-                    "cells": one.adjusted.strata,
-                },
-            }
-            for one in found.contrasts
-        ],
-        "cells": {
-            cell: {
-                name: {"success": rate(value), "right": rate(found.cell_hits[cell][name])}
-                for name, value in by.items()
-            }
-            for cell, by in found.cells.items()
-        },
-        "clean_fails": sorted(found.clean_fails, key=cell_order),
-    }

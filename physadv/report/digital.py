@@ -9,29 +9,26 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 from markupsafe import Markup
-from matplotlib.axes import Axes
 from PIL import Image
 from rich import box
 from rich.table import Table
 
 from physadv.data.files import atomic_path
 from physadv.report import text
+from physadv.report.crossing import Crossing
 from physadv.report.html import environment
 from physadv.report.pictures import Picture, embed
 from physadv.report.rates import Rate, rate_of
-from physadv.report.svg import FAINT, INK, new_figure, style, svg_text
+from physadv.report.robustness import (
+    all_norms,
+    norm_histogram,
+    number_of,
+    robust_rate,
+    robustness_curve,
+)
 
-_HUES = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444")
-_MARKERS = "osD^v<>"
-_NAMES = {
-    "linf": "largest change of a pixel value (linf)",
-    "l2": "length of the change (l2)",
-    "l1": "sum of the changes (l1)",
-    "l0": "pixels changed (l0)",
-}
 _SHOWN_PX = 112
 USUAL = frozenset({"succeeded", "failed", "already wrong"})
-_SLACK = 1e-5  # float32 on a budget
 Examples = Mapping[str, npt.NDArray[np.float32]]
 
 
@@ -86,7 +83,7 @@ def summarise_digital(samples: pl.DataFrame, norm: str) -> list[AttackSummary]:
                 clean_top5=rate_of(int(numbers["clean_top5"].sum()), n),
                 after=rate_of(int(right.sum()) - len(won), n),
                 after_top5=rate_of(int(numbers["top5"].sum()), n),
-                median_norm=_number(won[norm].median()) if len(won) else None,
+                median_norm=number_of(won[norm].median()) if len(won) else None,
                 passes=float(str((rows["forwards"] + rows["backwards"]).mean() or 0.0)),
                 statuses=tuple((str(name), int(count)) for name, count in counts.iter_rows()),
             )
@@ -96,16 +93,7 @@ def summarise_digital(samples: pl.DataFrame, norm: str) -> list[AttackSummary]:
 
 def worst_case(samples: pl.DataFrame, norm: str, eps: float) -> Rate:
     """Images still read rightly under every attack that stays within ``eps``."""
-    return _robust(samples, norm, eps)
-
-
-def _robust(rows: pl.DataFrame, norm: str, eps: float) -> Rate:
-    """Of all images, those read rightly that no row fools within ``eps``."""
-    numbers = rows.filter(pl.col("status") != "not a number")
-    right = numbers.filter(pl.col("clean_prediction") == pl.col("label"))
-    lost = right.filter(pl.col("success") & (pl.col(norm) <= eps * (1 + _SLACK) + 1e-9))
-    k = right["image"].n_unique() - lost["image"].n_unique()
-    return rate_of(k, numbers["image"].n_unique())
+    return robust_rate(samples, norm, eps)
 
 
 def digital_table(summaries: Sequence[AttackSummary], norm: str) -> Table:
@@ -130,78 +118,6 @@ def digital_table(summaries: Sequence[AttackSummary], norm: str) -> Table:
 def _plain(rate: Rate) -> str:
     limits = f" ({text.bare(rate.interval)})" if rate.interval else ""
     return f"{text.percent(rate.value)} {text.counts(rate)}{limits}".replace(text.NBSP, " ")
-
-
-def robustness_curve(samples: pl.DataFrame, norm: str) -> str:
-    """Accuracy against budget, a line for each attack and one for the worst case."""
-    attacks = samples["attack"].unique(maintain_order=True).to_list()
-    with style("robustness"):
-        figure = new_figure(680, 360)
-        axes: Axes = figure.add_subplot()
-        for number, attack in enumerate(attacks):
-            rows = samples.filter(pl.col("attack") == attack)
-            hue = _HUES[number % len(_HUES)]
-            budgets = rows["eps"].drop_nulls().unique().sort().to_list()
-            if budgets:
-                points = [(0.0, _robust(rows, norm, -1)), *((e, _at(rows, e)) for e in budgets)]
-                shares = [100 * (rate.value or 0) for _, rate in points]
-                low, high = zip(*(_limits(rate) for _, rate in points), strict=True)
-                places = [e for e, _ in points]
-                bars = [np.subtract(shares, low), np.subtract(high, shares)]
-                marker = _MARKERS[number % len(_MARKERS)]
-                axes.errorbar(
-                    places, shares, bars, color=hue, marker=marker, ms=4, lw=1.2, label=attack
-                )
-            else:
-                places, shares = _steps(rows, norm)
-                axes.step(places, shares, where="post", color=hue, lw=1.2, label=attack)
-        if len(attacks) > 1:
-            places, shares = _steps(samples, norm)
-            axes.step(places, shares, where="post", color=INK, lw=2, ls=":", label="worst case")
-        axes.set(xlabel=_NAMES[norm], ylabel="read rightly, %", ylim=(0, 101), xlim=(0, None))
-        axes.legend(frameon=False, fontsize=9)
-        return svg_text(figure, f"Accuracy under attack against the {norm} budget")
-
-
-def _at(rows: pl.DataFrame, eps: float) -> Rate:
-    return _robust(rows.filter(pl.col("eps") == eps), "linf", np.inf)
-
-
-def _limits(rate: Rate) -> tuple[float, float]:
-    if rate.interval is None:
-        return 0.0, 100.0
-    return 100 * rate.interval.low, 100 * rate.interval.high
-
-
-def _steps(rows: pl.DataFrame, norm: str) -> tuple[list[float], list[float]]:
-    """Accuracy falls by one image at each image's smallest change."""
-    numbers = rows.filter(pl.col("status") != "not a number")
-    n = numbers["image"].n_unique()
-    right = numbers.filter(pl.col("clean_prediction") == pl.col("label"))["image"].n_unique()
-    least = numbers.filter("success").group_by("image").agg(pl.col(norm).min())[norm].sort()
-    left = right - np.arange(len(least) + 1)
-    return [0.0, *least.to_list()], (100 * left / max(n, 1)).tolist()
-
-
-def norm_histogram(samples: pl.DataFrame, norm: str) -> str | None:
-    """How large the successful changes of the attacks without a budget are."""
-    free = samples.filter(pl.col("eps").is_null() & pl.col("success"))
-    attacks = free["attack"].unique(maintain_order=True).to_list()
-    if not attacks:
-        return None
-    with style("norms"):
-        figure = new_figure(680, 260)
-        axes: Axes = figure.add_subplot()
-        top = _number(free[norm].quantile(0.99)) or 1.0
-        for number, attack in enumerate(attacks):
-            values = free.filter(pl.col("attack") == attack)[norm].to_numpy()
-            hue = _HUES[number % len(_HUES)]
-            axes.hist(values, bins=40, range=(0, top), histtype="step", color=hue, label=attack)
-            axes.axvline(float(np.median(values)), color=hue, lw=0.8, ls="--")
-        axes.set(xlabel=_NAMES[norm], ylabel="images")
-        axes.legend(frameon=False, fontsize=9)
-        axes.tick_params(colors=FAINT, labelcolor=INK)
-        return svg_text(figure, f"Histogram of {norm} lengths; dashed: medians")
 
 
 def specimens(
@@ -248,6 +164,7 @@ def write_digital(
     facts: Mapping[str, Any],
     class_names: Sequence[str],
     norm: str,
+    matrices: Sequence[Crossing] = (),
 ) -> None:
     """Write one self-contained page.
 
@@ -255,7 +172,7 @@ def write_digital(
         UserError: If it cannot be written.
     """
     summaries = summarise_digital(samples, norm)
-    histogram = norm_histogram(samples, norm)
+    histogram, lengths = norm_histogram(samples, norm), all_norms(samples)
     budgets = samples["eps"].drop_nulls().unique().sort().to_list()
     page = (
         environment()
@@ -267,17 +184,15 @@ def write_digital(
             worst=[(eps, worst_case(samples, norm, eps)) for eps in budgets],
             curve=Markup(robustness_curve(samples, norm)),
             histogram=None if histogram is None else Markup(histogram),
+            lengths=None if lengths is None else Markup(lengths),
             sheets={
                 title: specimens(images, samples[list(example_rows[title])], class_names)
                 for title, images in examples.items()
             },
             notes={title: told for title, told in notes.items() if told},
+            matrices=matrices,
             text=text,
         )
     )
     with atomic_path(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
-
-
-def _number(value: object) -> float:
-    return float(str(value))

@@ -25,6 +25,7 @@ from physadv.artwork.printer import (
     save_profile,
 )
 from physadv.calibrate.camera import CameraCalibration
+from physadv.calibrate.macbeth import colour_correction
 from physadv.calibrate.printer import PAPER_LIGHT, Fit, calibrate_printer, read_chart
 from physadv.checks import UserError
 from physadv.cli.main import main
@@ -231,16 +232,37 @@ def call(*words: object) -> int:
 
 def test_command(photos: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "words.jpg").write_text("no picture")
+    (tmp_path / "again.jpg").write_bytes(photos[0].read_bytes())
     out = tmp_path / "printer.json"
-    assert call("printer", *photos, tmp_path / "words.jpg", "--out", out) == 0
+    assert (
+        call("printer", *photos, tmp_path / "words.jpg", tmp_path / "again.jpg", "--out", out) == 0
+    )
     told = capsys.readouterr().out
     assert "chosen" in told
-    assert "left out" in told
+    assert told.count("left out") == 2
     record = json.loads(out.read_text())
-    assert set(record["photographs"]) == {path.name for path in photos}
+    assert [entry["file"] for entry in record["photographs"]] == [str(path) for path in photos]
     assert load_profile(out).delta_e < 3
     with Image.open(tmp_path / "printer.fit.png") as picture:
         assert picture.size[0] > 300
+
+
+WHOLE = (
+    '{"format": "physadv printer 1", "kind": "affine", "delta_e": 1, "palette": [[0, 0, 0]], '
+    '"residual_sd": [0, 0, 0], "weights": [[[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]]]}'
+)
+
+
+def test_the_whole_profile_is_read(tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text(WHOLE)
+    assert load_profile(tmp_path / "p.json").kind == "affine"
+
+
+def test_the_polynomial_has_every_monomial() -> None:
+    colours = torch.rand(400, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = features("polynomial", colours)
+    assert found.shape[1] == 20  # those of three variables up to the third degree
+    assert torch.linalg.matrix_rank(found) == 20
 
 
 def bad_photo(kind: str, photo: Picture) -> Picture:
@@ -252,6 +274,12 @@ def bad_photo(kind: str, photo: Picture) -> Picture:
         return np.ascontiguousarray(photo[:, ::-1])
     if kind == "overexposed":
         return np.clip(photo.astype(float) * 1.4, 0, 255).astype(np.uint8)
+    if kind == "shadow":
+        shaded = photo.copy()
+        shaded[:, : photo.shape[1] // 2] = (shaded[:, : photo.shape[1] // 2] * 0.7).astype(np.uint8)
+        return shaded
+    if kind == "two":
+        return np.hstack([photo, photo])
     if kind == "dark":
         return (photo // 5).astype(np.uint8)
     return cv2.resize(photo, None, fx=0.16, fy=0.16, interpolation=cv2.INTER_AREA)
@@ -265,6 +293,8 @@ def bad_photo(kind: str, photo: Picture) -> Picture:
         ("mirrored", "mirrored"),
         ("overexposed", "clipped"),
         ("dark", "dark|no a4 chart"),
+        ("shadow", "changes abruptly"),
+        ("two", "2 charts"),
         ("far", "cells cover|no a4 chart"),
     ],
 )
@@ -276,12 +306,77 @@ def test_photographs_that_cannot_be_used(photos: list[Path], kind: str, message:
 
 @pytest.mark.parametrize(
     "content",
-    ["{", "{}", '{"format": "physadv printer 0"}', '{"format": "physadv printer 1", "kind": "x"}'],
+    [
+        "{",
+        "{}",
+        '{"format": "physadv printer 0"}',
+        '{"format": "physadv printer 1", "kind": "x"}',
+        WHOLE.replace('"affine"', '"other"'),
+        WHOLE.replace("[[0, 0, 0]]", "[]"),
+        WHOLE.replace("[[0, 0, 0]]", "[[0, 0]]"),
+        WHOLE.replace("[[0, 0, 0]]", "[[0, 0, NaN]]"),
+        WHOLE.replace('"delta_e": 1', '"delta_e": Infinity'),
+    ],
 )
 def test_wrong_profiles(tmp_path: Path, content: str) -> None:
     (tmp_path / "p.json").write_text(content)
     with pytest.raises(UserError):
         load_profile(tmp_path / "p.json")
+
+
+CHECKER = (
+    "115,82,68,194,150,130,98,122,157,87,108,67,133,128,177,103,189,170,214,126,44,80,91,166,"
+    "193,90,99,94,60,108,157,188,64,224,163,46,56,61,150,70,148,73,175,54,60,231,199,31,"
+    "187,86,149,8,133,161,243,243,242,200,200,200,160,160,160,122,122,121,85,85,85,52,52,52"
+)
+SRGB_OF_CHECKER = np.array(CHECKER.split(","), dtype=np.float64).reshape(24, 3)
+SENSOR = np.array([[0.62, 0.08, 0.02], [0.05, 0.55, 0.03], [0.02, 0.10, 0.40]])
+
+
+def by_sensor(rgb: npt.ArrayLike) -> Array:
+    """What a camera with mixed channels, in yellow light, stores of sRGB colours."""
+    return encode(decode(np.asarray(rgb, dtype=np.float64)) @ SENSOR.T)
+
+
+def checker_photo() -> Picture:
+    photo = np.full((700, 960, 3), 110, np.uint8)
+    side, gap, left, top = 90, 12, 180, 150
+    step = side + gap
+    cv2.rectangle(photo, (left - gap, top - gap), (left + 6 * step, top + 4 * step), (20,) * 3, -1)
+    for number, colour in enumerate(np.round(by_sensor(SRGB_OF_CHECKER / 255) * 255)):
+        y, x = top + number // 6 * step, left + number % 6 * step
+        photo[y : y + side, x : x + side] = colour
+    return cv2.GaussianBlur(photo, (0, 0), 1)
+
+
+def test_a_color_checker_gives_back_colours_that_it_does_not_have() -> None:
+    """The patches' published sRGB (X-Rite), through a known sensor."""
+    correct, loss = colour_correction(checker_photo())
+    assert loss < 2
+    fresh = np.random.default_rng(1).uniform(0.05, 0.95, (500, 3))
+    errors = delta_e_2000(srgb_to_lab(correct(by_sensor(fresh))), srgb_to_lab(fresh))
+    assert errors.mean() < 2
+    without = delta_e_2000(srgb_to_lab(by_sensor(fresh)), srgb_to_lab(fresh))
+    assert errors.mean() < without.mean() / 4
+
+
+def test_with_a_color_checker_the_paper_keeps_its_tint(photos: list[Path]) -> None:
+    """An identity correction leaves lamp and paper in; a neutral one would have taken them out."""
+    chart = chart_of("a4")
+    photo = np.asarray(Image.open(photos[0]))
+    kept, neutral = read_chart(photo, chart, lambda colours: colours), read_chart(photo, chart)
+    white = (chart.colours == 255).all(axis=2)
+    assert np.ptp(neutral[white].mean(axis=0)) < 0.01
+    tint = decode(kept[white].mean(axis=0))
+    expected_tint = PAPER * np.array([1.0, 0.95, 0.82])
+    np.testing.assert_allclose(tint / tint[0], expected_tint / expected_tint[0], atol=0.03)
+    # Even all over the page, though the lamp was not.
+    assert np.ptp(kept[white], axis=0).max() < 0.05
+
+
+def test_no_color_checker(photos: list[Path]) -> None:
+    with pytest.raises(UserError, match="none found"):
+        colour_correction(np.full((300, 400, 3), 128, np.uint8))
 
 
 def test_another_page_s_chart_is_not_taken_for_this_one(photos: list[Path]) -> None:

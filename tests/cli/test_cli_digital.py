@@ -16,13 +16,26 @@ import torch
 
 class Red(torch.nn.Module):
     input_px = 16
+    border = 100
 
     def forward(self, images):
-        red = 100 * (images[:, 0].mean(dim=(1, 2)) - 100 / 255)
+        red = 100 * (images[:, 0].mean(dim=(1, 2)) - self.border / 255)
         return torch.stack([-red, red], dim=1)
 
 def make():
     return Red()
+
+def make_lower():
+    lower = Red()
+    lower.border = 98
+    return lower
+
+def make_opposite():
+    class Opposite(Red):
+        def forward(self, images):
+            return -super().forward(images)
+
+    return Opposite()
 """
 
 
@@ -80,6 +93,46 @@ def test_accuracy_at_every_budget_is_the_known_one(reds, tmp_path, capsys):
     assert "worst case within linf 0.117647: read rightly 0/6" in capsys.readouterr().out
 
 
+def test_transfer_is_the_known_one(reds, tmp_path, capsys):
+    """A whole step of eps is made against either victim; their borders are two grey levels apart.
+
+    Of the five pictures that both read, 2, 5, 9, 14 and 20 levels above the one border, those fool
+    a victim that are nearer to its own border than eps.
+    """
+    out = tmp_path / "out"
+    words = ["--attack", "fgsm", "--eps", 3 / 255, "--eps", 10 / 255, "--device", "cpu"]
+    victims = ["--victim", "red_victim:make", "--transfer-to", "red_victim:make_lower"]
+    assert call(*victims, "--data", reds, "--out", out, *words) == 0
+    told = json.loads((out / "run.json").read_text())["transfers"]
+    counted = {
+        (one["attack"], one["made_on"][-5:], one["judged_by"][-5:]): one["fooled"] for one in told
+    }
+    assert all(rate["n"] == 5 for rate in counted.values())
+    for eps, made_on, judged_by, expected in (
+        (3, ":make", ":make", 1),
+        (3, ":make", "lower", 0),
+        (3, "lower", ":make", 1),
+        (3, "lower", "lower", 0),
+        (10, ":make", ":make", 3),
+        (10, ":make", "lower", 2),
+        (10, "lower", ":make", 3),
+        (10, "lower", "lower", 2),
+    ):
+        assert counted[f"fgsm {eps / 255:g}", made_on, judged_by]["k"] == expected
+    rows = pl.read_parquet(out / "transfers.parquet")
+    assert len(rows) == 2 * 2 * 2 * 5
+    assert "fools red_victim:make_lower" in capsys.readouterr().out
+    assert "Fools red_victim:make_lower" in (out / "digital.html").read_text()
+
+
+def test_transfer_to_a_victim_that_reads_nothing_says_so(reds, tmp_path, capsys):
+    out = tmp_path / "out"
+    victims = ["--victim", "red_victim:make", "--transfer-to", "red_victim:make_opposite"]
+    assert call(*victims, "--data", reds, "--out", out, "--attack", "fgsm", "--eps", 0.1) == 0
+    assert "no image is read as labelled by every victim" in capsys.readouterr().out
+    assert "No image is read as labelled" in (out / "digital.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
@@ -87,6 +140,9 @@ def test_accuracy_at_every_budget_is_the_known_one(reds, tmp_path, capsys):
         (["--attack", "zzz", "--eps", "0.1"], 2, "attack 'zzz'"),
         (["--attack", "momentum", "--eps", "0.1", "--norm", "l2"], 2, "linf"),
         (["--attack", "fgsm", "--eps", "-1"], 1, "eps"),
+        (["--attack", "fgsm", "--eps", "0.1", "--transfer-to", "zzz"], 2, "victim 'zzz'"),
+        (["--attack", "fgsm", "--eps", "0.1", "--transfer-to", "red_victim:make"], 2, "twice"),
+        (["--attack", "fgsm", "--eps", "0.1", "--transfer-to", "gtsrb-cnn"], 1, "of these classes"),
     ],
 )
 def test_wrong_requests(reds, tmp_path, capsys, words, code, message):
@@ -125,3 +181,37 @@ def test_mnist_and_gtsrb(tmp_path):
         assert still["success"]["k"] == 0
         assert still["accuracy"]["k"] >= 22
         assert far["success"]["k"] >= 20
+
+
+@pytest.mark.realdata
+def test_a_detector_misses_people_in_pictures_that_are_kept(tmp_path, capsys):
+    import os
+
+    data = f"{os.environ['PHYSADV_DATA']}/data/persons_pennfudan/annotations.json"
+    out = tmp_path / "out"
+    words = ["--victim", "yolov8n", "--data", data, "--out", out, "--count", "1", "--steps", "6"]
+    assert call(*words, "--attack", "pgd", "--attack", "noise", "--eps", 8 / 255) == 0
+    record = json.loads((out / "run.json").read_text())
+    found = {
+        (one["shown"].split()[0], one["confidence"]): one["found"] for one in record["sightings"]
+    }
+    assert found["clean", 0.5]["k"] == found["noise", 0.5]["k"] == found["clean", 0.5]["n"]
+    assert found["pgd", 0.5]["k"] < found["clean", 0.5]["k"]
+    assert len(list((out / "pictures").iterdir())) == 2
+    assert "found" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--data", "x.json", "--attack", "deepfool"], "pgd, noise"),
+        (["--data", "x.json", "--attack", "pgd"], "no budget"),
+        (["--data", "x.json", "--attack", "pgd", "--eps", "0.1", "--norm", "l2"], "linf"),
+        (["--data", "x.json", "--attack", "pgd", "--eps", "0.1", "--transfer-to", "y"], "linf"),
+        (["--data", ".", "--attack", "pgd", "--eps", "0.1", "--target", "dog"], "detectors alone"),
+    ],
+)
+def test_wrong_requests_to_detectors(tmp_path, capsys, words, message):
+    assert call("--victim", "yolov8n", *words, "--out", tmp_path / "out") == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -317,3 +317,19 @@ def test_outcome_says_what_happened(known):
 
 def test_every_attack_is_in_one_family():
     assert set(ATTACKS) == set(WITH_BUDGET) | set(SMALLEST) | {"semantic"}
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_a_change_below_half_a_grey_level_is_brought_to_what_a_file_keeps(known_two, norm):
+    """The image lies 1/1000 of its distance from the border, which rounding takes back."""
+    model, image, label = known_two.model, known_two.images[:1], known_two.labels[:1]
+    with torch.no_grad():
+        logits = model(image)[0]
+        gap = float(logits[label[0]] - logits[1 - label[0]])
+    nearer = torch.zeros(2)
+    nearer[1 - label[0]] = 0.999 * gap
+    moved = Wrapped(model, lambda z: z + nearer).eval()
+    found = ATTACKS["deepfool"](moved, image, label, norm=norm)
+    assert found.success.all()
+    assert found.success_8bit.all()
+    assert 0.5 / 255 <= float(found.linf[0]) <= 3.001 / 255

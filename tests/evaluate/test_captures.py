@@ -301,7 +301,7 @@ def test_real_captures(tmp_path: Path) -> None:
     words = ["--boxes", signs / "annotations.json", "--truth", "stop sign", "--treatment", "clean"]
     assert call(signs, *words, "--victim", "yolov8n", "--out", out) == 0
     read = pl.read_parquet(out / "trials.parquet")
-    assert len(read) == 130
+    assert len(read) == 129  # of 130 boxes; one photograph is there twice
     assert read["verdict"].eq("hit").mean() > 0.6
 
 

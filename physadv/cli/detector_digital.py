@@ -1,0 +1,110 @@
+"""evaluate digital on a detector: pictures attacked as a whole, recall before and after."""
+
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from physadv.cli.console import out, progress_line
+from physadv.cli.objects import tell_skipped
+from physadv.data.coco import read_coco
+from physadv.data.environment import choose_device, versions
+from physadv.data.files import atomic_path, write_json
+from physadv.evaluate.detector_digital import (
+    Aim,
+    check_detector_attacks,
+    evaluate_detector_digital,
+)
+from physadv.report.detector_digital import sighting_table, summarise_sightings
+from physadv.report.rates import Rate
+from physadv.seeding import generator_for
+from physadv.victim.detectors import load_detector
+
+ROWS, PICTURES = "detections.parquet", "pictures"
+
+
+def detector_digital(
+    victim: str,
+    data: Path,
+    folder: Path,
+    *,
+    attacks: Sequence[str],
+    eps: Sequence[float],
+    steps: int,
+    count: int,
+    object_name: str,
+    target: str,
+    seed: int,
+    device: str,
+) -> None:
+    """Attack photographs of a COCO json, look at their objects, write and print what was found.
+
+    Raises:
+        UserError: If the data cannot be read or the folder not written.
+        UsageError: If a name is wrong.
+    """
+    planned = check_detector_attacks(attacks, eps)
+    loaded = load_detector(victim).to(choose_device(device))
+    aim = Aim(loaded.first_known([object_name]), loaded.first_known([target]) if target else None)
+    photos = read_coco(data, [object_name])
+    tell_skipped(photos.skipped)
+    chosen = list(photos.photos)
+    if count < len(chosen):
+        drawn = generator_for(seed, "labelled").choice(len(chosen), count, replace=False)
+        chosen = [chosen[n] for n in sorted(drawn.tolist())]
+    started = time.monotonic()
+    with progress_line() as line:
+        rows = evaluate_detector_digital(
+            loaded,
+            chosen,
+            planned,
+            aim,
+            steps=steps,
+            seed=seed,
+            pictures=folder / PICTURES,
+            progress=lambda done, total: line.update(f"attack {loaded.name}", done, total),
+        )
+    with atomic_path(folder / ROWS) as temporary:
+        rows.write_parquet(temporary)
+    found = summarise_sightings(rows)
+    write_json(
+        folder / "run.json",
+        {
+            "victim": loaded.name,
+            "weights": loaded.weights_sha256,
+            "data": str(data),
+            "object": object_name,
+            "target": target,
+            "photographs": [photo.sha256 for photo in chosen],
+            "steps": steps,
+            "seed": seed,
+            "command": shlex.join(["physadv", *sys.argv[1:]]),
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": round(time.monotonic() - started, 1),
+            "versions": versions(),
+            "sightings": [
+                {
+                    "shown": one.treatment,
+                    "confidence": one.confidence,
+                    "found": _record(one.recall),
+                    "any_overlap": _record(one.near),
+                    "read_as_target": _record(one.targeted) if target else None,
+                }
+                for one in found
+            ],
+        },
+    )
+    objects = sum(len(photo.boxes) for photo in chosen)
+    out.print(f"{loaded.name}: {objects} labelled {object_name} in {len(chosen)} photographs")
+    out.print(sighting_table(found, target))
+    blind = rows.filter(~rows["felt"])["treatment"].value_counts()
+    for treatment, many in blind.iter_rows():
+        out.print(f"{treatment}: no gradient for {many} objects, pictures left as they were")
+    out.print(str(folder / PICTURES), markup=False)
+
+
+def _record(rate: Rate) -> dict[str, object]:
+    interval = None if rate.interval is None else [rate.interval.low, rate.interval.high]
+    return {"k": rate.k, "n": rate.n, "interval": interval, "method": rate.method}

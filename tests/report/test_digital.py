@@ -1,0 +1,107 @@
+"""Digital attacks in figures: counts worked out by hand on eight rows an attack."""
+
+import re
+
+import polars as pl
+import pytest
+
+from physadv.report.crossing import crossing_table, crossings
+from physadv.report.digital import summarise_digital, worst_case
+from physadv.report.robustness import all_norms, norm_histogram, robustness_curve
+from physadv.stats.intervals import wilson
+
+
+def rows(attack: str, eps: float | None, won: list[float | None]) -> pl.DataFrame:
+    """Six images that are read rightly, one that is not, one that is no number; ``won`` are the
+    lengths of the changes that fool, None where none does."""
+    count = len(won)
+    status = ["failed" if one is None else "succeeded" for one in won]
+    nothing = [0.0 if one is None else one for one in won] + [0.0, 0.0]
+    return pl.DataFrame(
+        {
+            "attack": [attack] * (count + 2),
+            "eps": pl.Series([eps] * (count + 2), dtype=pl.Float64),
+            "image": range(count + 2),
+            "label": [0] * (count + 2),
+            "clean_prediction": [0] * count + [1, -1],
+            "clean_confidence": [0.9] * (count + 2),
+            "clean_top5": [True] * (count + 1) + [False],
+            "prediction": [0 if one is None else 1 for one in won] + [1, -1],
+            "confidence": [0.8] * (count + 2),
+            "top5": [True] * (count + 1) + [False],
+            "status": [*status, "already wrong", "not a number"],
+            "success": [one is not None for one in won] + [False, False],
+            "success_8bit": [one is not None and one > 0.1 for one in won] + [False, False],
+            **{norm: nothing for norm in ("l0", "l1", "l2", "linf")},
+            "forwards": [3] * (count + 2),
+            "backwards": [1] * (count + 2),
+        }
+    )
+
+
+@pytest.fixture
+def samples() -> pl.DataFrame:
+    return pl.concat(
+        [
+            rows("fgsm", 0.1, [0.1, None, None, None, None, None]),
+            rows("fgsm", 0.2, [0.2, 0.2, None, None, None, None]),
+            rows("deepfool", None, [0.05, 0.15, 0.25, 0.35, None, None]),
+        ]
+    )
+
+
+def test_counts(samples):
+    one, two, free = summarise_digital(samples, "linf")
+    assert (one.title, two.title, free.title) == ("fgsm 0.1", "fgsm 0.2", "deepfool")
+    assert (one.success.k, one.success.n, one.after.k, one.after.n) == (1, 6, 5, 7)
+    assert (one.clean.k, one.clean.n, one.clean_top5.k) == (6, 7, 7)
+    assert (two.success.k, two.success_8bit.k, two.after.k) == (2, 2, 4)
+    assert (free.success.k, free.success_8bit.k, free.after.k) == (4, 3, 2)
+    assert free.median_norm == pytest.approx(0.2)
+    assert two.success.interval == wilson(2, 6)
+    assert dict(one.statuses)["not a number"] == 1
+
+
+def test_the_worst_case_joins_every_attack_within_the_budget(samples):
+    at = {eps: worst_case(samples, "linf", eps) for eps in (0.0, 0.1, 0.2, 0.3, 1.0)}
+    # Images lost: none; 0; 0 and 1; 0 to 2; 0 to 3. The seventh was wrong before.
+    assert [at[eps].k for eps in at] == [6, 5, 4, 3, 2]
+    assert {rate.n for rate in at.values()} == {7}
+
+
+def test_plots_name_every_attack_and_what_they_show(samples):
+    curve = robustness_curve(samples, "linf")
+    for name in ("fgsm", "deepfool", "worst case", "read rightly"):
+        assert name in curve
+    histogram, lengths = norm_histogram(samples, "l2"), all_norms(samples)
+    assert histogram is not None
+    assert lengths is not None
+    assert "deepfool" in histogram
+    assert "fgsm" not in re.sub(r'aria-label="[^"]*"', "", histogram)
+    for name in ("fgsm 0.1", "fgsm 0.2", "deepfool", "l0", "l1", "l2", "linf"):
+        assert name in lengths
+    nothing = rows("fgsm", 0.1, [None] * 6)
+    assert norm_histogram(nothing, "linf") is None
+    assert all_norms(nothing) is None
+
+
+def test_a_matrix_has_a_cell_for_every_pair():
+    transfers = pl.DataFrame(
+        {
+            "attack": ["pgd"] * 8,
+            "eps": [0.1] * 8,
+            "made_on": ["a"] * 4 + ["b"] * 4,
+            "judged_by": ["a", "a", "b", "b"] * 2,
+            "image": [0, 3] * 4,
+            "fooled": [True, True, False, True, False, False, True, True],
+            "fooled_8bit": [True, False, False, False, False, False, True, True],
+        }
+    )
+    (found,) = crossings(transfers, ["a", "b"])
+    assert found.title == "pgd 0.1"
+    assert [[(rate.k, rate.n) for rate in line] for line in found.cells] == [
+        [(2, 2), (1, 2)],
+        [(0, 2), (2, 2)],
+    ]
+    assert [[rate.k for rate in line] for line in found.cells_8bit] == [[1, 0], [0, 2]]
+    assert crossing_table(found).row_count == 2
