@@ -4,6 +4,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,10 +14,11 @@ from pydantic import ValidationError
 from physadv.artwork.files import load_artwork
 from physadv.checks import UserError, check_name
 from physadv.cli.console import err, out, progress_line
-from physadv.cli.films import film_writer, open_film
 from physadv.cli.options import RunFolder, Seed
 from physadv.data.boxes import read_boxes
 from physadv.data.files import read_json, sha256_of
+from physadv.data.video import open_video
+from physadv.data.videowriter import write_video
 from physadv.evaluate.approach import Approach
 from physadv.evaluate.approachfilm import TRUTH, simulate_approach
 from physadv.evaluate.films import BOXES
@@ -77,16 +79,18 @@ def drive_by(
     """
     artwork = load_artwork(run)
     job = PaintIn(artwork, _scene_of(run), run.resolve().name, _treatments(treatment), grain, seed)
-    film = open_film(video)
+    film = open_video(video)
     found = read_boxes(boxes, film.name)
-    about = {"film": sha256_of(video), "boxes": sha256_of(boxes), "crf": crf}
+    about = {"boxes": sha256_of(boxes), "crf": crf}
+    for note in film.notes:
+        err.print(note, markup=False)
     with _said_how_to_go_on(), progress_line() as line:
         manifest = paint_in(
             job,
             film,
             found,
             folder,
-            film_writer(crf),
+            partial(write_video, crf=crf),
             about=about,
             replace=replace,
             progress=line.update,
@@ -136,7 +140,7 @@ def approach(
             load_scene(scene),
             drive,
             folder,
-            film_writer(crf),
+            partial(write_video, crf=crf),
             artwork=artwork,
             treatments=shown,
             seed=seed,

@@ -1,7 +1,6 @@
 """A folder of simulated films: whose it is, what of it is done, and what each film holds."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +18,6 @@ Progress = Callable[[str, int, int], None]
 
 FORMAT = "physadv simulation 1"
 MANIFEST, BOXES = "simulation.json", "boxes.csv"
-
-
-@dataclass(frozen=True)
-class Film:
-    """A film that can be read more than once.
-
-    ``read`` begins anew and yields (time_s, picture [H,W,3] uint8 RGB) of every frame; ``count``
-    is about how many there are.
-    """
-
-    name: str
-    width_px: int
-    height_px: int
-    count: int
-    read: Callable[[], Frames]
 
 
 def no_progress(task: str, done: int, total: int) -> None:

@@ -13,10 +13,10 @@ from physadv.artwork.treatments import printed_colours
 from physadv.checks import UserError
 from physadv.data.boxes import FrameBox, write_boxes
 from physadv.data.files import write_json
+from physadv.data.film import Film
 from physadv.evaluate.films import (
     BOXES,
     MANIFEST,
-    Film,
     Frames,
     Progress,
     Write,
@@ -87,7 +87,7 @@ def paint_in(
         boxes: The object's box in each frame that shows it; the others stay as they are.
         out: Folder for ``TREATMENT.mp4``, ``boxes.csv``, ``placements.csv``, ``simulation.json``.
         write: Encodes frames into a new file at a path.
-        about: What else decides the films' content (checksums, encoder), for the manifest.
+        about: What else decides the films' content (boxes, encoder), for the manifest.
         replace: Whether another paint-in in ``out`` may be lost.
         progress: Called as (task, frames done, of how many).
 
@@ -99,7 +99,8 @@ def paint_in(
             other films.
     """
     _check_boxes(film, boxes)
-    key = {"artwork": job.artwork.sha256, "seed": job.seed, "grain": job.grain, **about}
+    key = {"artwork": job.artwork.sha256, "film": film.identity, "seed": job.seed}
+    key |= {"grain": job.grain, **about}
     said = {
         "run": job.run,
         "scene": job.scene.name,
@@ -183,17 +184,17 @@ def _follow(
     """How many frames the film has, and where the print goes in them."""
     found: dict[int, Any] = {}
     count = 0
-    for number, (_, picture) in enumerate(film.read()):
-        count = number + 1
-        if number in boxes:
-            box = boxes[number].box
+    for frame in film.frames():
+        count = frame.index + 1
+        if frame.index in boxes:
+            box = boxes[frame.index].box
             if isinstance(job.scene, Scene):
-                one: Any = sight(picture, box, job.scene.carrier.face)
+                one: Any = sight(frame.rgb, box, job.scene.carrier.face)
             else:
-                one = wear(picture, box)
+                one = wear(frame.rgb, box)
             if one is not None:
-                found[number] = one
-        progress("find the object", count, max(film.count, count))
+                found[frame.index] = one
+        progress("find the object", count, max(film.frames_hint, count))
     frames = np.array(sorted(boxes), dtype=np.int64)
     if isinstance(job.scene, Scene):
         return count, smooth_track(found, frames, film.width_px, film.height_px)
@@ -211,10 +212,11 @@ def _painted(
     job: PaintIn, film: Film, painter: Painter, treatment: Treatment, progress: Progress
 ) -> Frames:
     colours = None if treatment == "clean" else printed_colours(job.artwork, treatment)
-    for number, (time_s, picture) in enumerate(film.read()):
-        shown = picture if colours is None else painter.paint(number, picture, colours)
-        yield time_s, shown
-        progress(f"paint {treatment}", number + 1, max(film.count, number + 1))
+    for frame in film.frames():
+        shown = frame.rgb if colours is None else painter.paint(frame.index, frame.rgb, colours)
+        yield frame.time_s, shown
+        done = frame.index + 1
+        progress(f"paint {treatment}", done, max(film.frames_hint, done))
 
 
 def _ranges(numbers: list[int]) -> list[str]:
