@@ -104,9 +104,16 @@ def load_profile(path: Path) -> PrinterProfile:
         UserError: If the file is missing, another kind or version of file, or damaged.
     """
     content = read_json(path)
+    version = content.get("format") if isinstance(content, dict) else None
+    if version != FORMAT:
+        raise UserError(
+            f"read the printer in {path}",
+            f"its format is {version!r}, this version reads {FORMAT!r}"
+            if str(version).startswith(FORMAT.rstrip("0123456789"))
+            else "not a printer's profile",
+            "Give a file that `physadv calibrate printer` of this version wrote.",
+        )
     try:
-        if content["format"] != FORMAT:
-            raise ValueError(f"format {content['format']!r}, this version reads {FORMAT!r}")
         profile = PrinterProfile(
             content["kind"],
             tuple(_matrix(matrix) for matrix in content["weights"]),

@@ -4,15 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.cluster.vq import kmeans2
 
-from physadv.artwork.colour import delta_e_2000, encoded_srgb, srgb_to_lab
+from physadv.artwork.colour import delta_e_2000, srgb_to_lab
 from physadv.artwork.printer import KINDS, Kind, PrinterProfile, features, linear_light, respond
-from physadv.calibrate.fiducials import find_sheets
+from physadv.calibrate.chart import read_chart
 from physadv.calibrate.macbeth import Correction
 from physadv.checks import UserError
 from physadv.data.files import read_image_rgb, sha256_of
@@ -22,14 +21,6 @@ from physadv.seeding import generator_for
 Array = npt.NDArray[np.float64]
 Picture = npt.NDArray[np.uint8]
 
-PAPER_LIGHT = 0.88
-"""What white paper is taken to reflect, in every channel: a photograph cannot tell its brightness
-and tint from those of the lamp."""
-
-_CELL_PX = 24  # of the straightened chart
-_CLIPPED, _MOST_CLIPPED = 252, 0.05
-_DIM = 70
-_MOST_UNEVEN = 0.08  # of the white cells from the smooth light, as a share
 _MOST_EXPOSURE = 0.15  # between photographs that are to keep the paper's brightness
 _FOLDS = 5
 _COLOURS = 30
@@ -130,7 +121,7 @@ def fit_models(sent: Array, seen: Array, seed: int = 0) -> tuple[PrinterProfile,
     """
     errors = {kind: _held_out(kind, sent, seen, seed) for kind in KINDS}
     best = min(KINDS, key=lambda kind: float(errors[kind].mean()))
-    weights = _fit(best, sent, seen, seed)
+    weights = fit_model(best, sent, seen, seed)
     residual = (_respond(best, weights, sent) - seen).std(axis=0)
     palette, _ = kmeans2(seen, _COLOURS, minit="++", rng=generator_for(seed, "printer palette"))
     profile = PrinterProfile(
@@ -143,64 +134,6 @@ def fit_models(sent: Array, seen: Array, seed: int = 0) -> tuple[PrinterProfile,
     return profile, errors
 
 
-def read_chart(picture: Picture, chart: Chart, correction: Correction | None = None) -> Array:
-    """[20,14,3] sRGB in [0,1] of the chart's cells under even white light on white paper.
-
-    With a ``correction`` the light is only made even, and the paper as white as it is.
-
-    Raises:
-        UserError: If the chart is not there, cut off, mirrored, too small, clipped or too dim.
-    """
-    asked, do = "measure the colour chart", "Photograph it whole, flat and evenly lit."
-    sheets = [s for s in find_sheets(picture, [chart.layout]) if s.code == chart.layout.code]
-    if not sheets:
-        raise UserError(asked, f"no {chart.page} chart found in the picture", do)
-    if len(sheets) > 1:
-        raise UserError(asked, f"{len(sheets)} charts in one picture", "Show one at a time.")
-    sheet = sheets[0]
-    if sheet.mirrored:
-        raise UserError(asked, "the picture is mirrored", "Switch mirroring off.")
-    if len(sheet.corners_px) < 4:
-        raise UserError(asked, f"only {len(sheet.corners_px)} of its 4 markers can be seen", do)
-    to_picture = sheet.plane_to_picture()
-    assert to_picture is not None  # the layout is the chart's
-    rows, columns = chart.colours.shape[:2]
-    corner = chart.centres_mm()[0, 0] + np.array([-0.5, 0.5]) * chart.cell_mm
-    scale = chart.cell_mm / _CELL_PX
-    to_plane = np.array([[scale, 0, corner[0]], [0, -scale, corner[1]], [0, 0, 1.0]])
-    half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1.0]])
-    matrix = np.linalg.inv(half) @ to_picture @ to_plane @ half
-    side = np.sqrt(abs(np.linalg.det((to_picture @ to_plane)[:2, :2]))) * _CELL_PX
-    if side < 6:
-        raise UserError(asked, f"its cells cover {side:.0f} px", "Come closer.")
-    size = (columns * _CELL_PX, rows * _CELL_PX)
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    straight = cv2.warpPerspective(picture, matrix, size, flags=flags)
-    cells = straight.reshape(rows, _CELL_PX, columns, _CELL_PX, 3).transpose(0, 2, 1, 3, 4)
-    inner = cells[:, :, _CELL_PX // 4 : -_CELL_PX // 4, _CELL_PX // 4 : -_CELL_PX // 4]
-    seen = np.median(inner.reshape(rows, columns, -1, 3), axis=2)
-    white = (chart.colours == 255).all(axis=2)
-    clipped = (inner[white] >= _CLIPPED).any(axis=-1).mean()
-    if clipped > _MOST_CLIPPED:
-        raise UserError(
-            asked, f"{clipped:.0%} of its white is clipped", "Expose less, by a stop or so."
-        )
-    if np.median(seen[white]) < _DIM:
-        raise UserError(asked, "it is too dark", "Light it better, or expose longer.")
-    colours = seen / 255 if correction is None else correction(seen / 255)
-    light = linear_light(torch.from_numpy(colours)).numpy()
-    lamp = _lamp(light, white)
-    uneven = np.quantile(np.abs(np.log(np.maximum(light, 1e-4) / lamp))[white], 0.95)
-    if uneven > _MOST_UNEVEN:
-        raise UserError(
-            asked,
-            f"the light on it changes abruptly (by {uneven:.0%} on its white cells)",
-            "Keep shadows and reflections off it.",
-        )
-    paper = PAPER_LIGHT if correction is None else np.exp(np.log(lamp).mean(axis=(0, 1)))
-    return encoded_srgb(light * (paper / lamp))
-
-
 def _check_exposure(measured: Sequence[Array], white: npt.NDArray[np.bool_]) -> None:
     paper = [float(one[white].mean()) for one in measured]
     if max(paper) / min(paper) > 1 + _MOST_EXPOSURE:
@@ -209,16 +142,6 @@ def _check_exposure(measured: Sequence[Array], white: npt.NDArray[np.bool_]) -> 
             f"their white differs by {max(paper) / min(paper) - 1:.0%}",
             "Lock the exposure, for the ColorChecker's photograph too.",
         )
-
-
-def _lamp(light: Array, white: npt.NDArray[np.bool_]) -> Array:
-    """[20,14,3] what white paper would send back everywhere: a surface through the white cells."""
-    rows, columns = white.shape
-    y, x = np.meshgrid(np.linspace(-1, 1, rows), np.linspace(-1, 1, columns), indexing="ij")
-    terms = np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], axis=-1)
-    logs = np.log(np.maximum(light, 1e-4))
-    weights, *_ = np.linalg.lstsq(terms[white], logs[white], rcond=None)
-    return np.exp(terms @ weights)
 
 
 def _distinct(chart: Chart) -> tuple[Array, list[npt.NDArray[np.intp]]]:
@@ -239,7 +162,7 @@ def _held_out(kind: Kind, sent: Array, seen: Array, seed: int) -> Array:
     errors = np.empty(len(sent))
     for fold in range(_FOLDS):
         out = part == fold
-        weights = _fit(kind, sent[~out], seen[~out], seed)
+        weights = fit_model(kind, sent[~out], seen[~out], seed)
         told = _respond(kind, weights, sent[out])
         errors[out] = delta_e_2000(srgb_to_lab(told), srgb_to_lab(seen[out]))
     return errors
@@ -250,7 +173,8 @@ def _respond(kind: Kind, weights: list[torch.Tensor], sent: Array) -> Array:
         return respond(kind, weights, torch.from_numpy(sent)).numpy()
 
 
-def _fit(kind: Kind, sent: Array, seen: Array, seed: int) -> list[torch.Tensor]:
+def fit_model(kind: Kind, sent: Array, seen: Array, seed: int = 0) -> list[torch.Tensor]:
+    """The matrices of one model (see ``PrinterProfile``) that takes [N,3] ``sent`` to ``seen``."""
     colours, wanted = torch.from_numpy(sent), torch.from_numpy(seen)
     if kind == "network":
         return _train(colours, wanted, seed)

@@ -12,9 +12,10 @@ from rich.table import Table
 from physadv.artwork.printer import save_profile
 from physadv.calibrate.boards import Board, Corners
 from physadv.calibrate.camera import save_camera
+from physadv.calibrate.chart import PAPER_LIGHT
 from physadv.calibrate.intrinsics import GOOD_PICTURES, calibrate_camera, draw_coverage
 from physadv.calibrate.macbeth import colour_correction
-from physadv.calibrate.printer import PAPER_LIGHT, calibrate_printer, draw_fit
+from physadv.calibrate.printer import calibrate_printer, draw_fit
 from physadv.checks import UsageError
 from physadv.cli.console import out, progress_line
 from physadv.cli.options import Seed
@@ -77,6 +78,7 @@ def camera(
     ),
 ) -> None:
     """Fit a camera to photographs of a board; writes FILE.json and a picture of the coverage."""
+    _check_output(file)
     columns, rows = _columns_and_rows(size)
     spec = Board(
         board,
@@ -168,6 +170,7 @@ def printer(
     seed: Seed = 0,
 ) -> None:
     """Fit what printer and camera make of colours; writes FILE.json and a picture of the fit."""
+    _check_output(file)
     correction = None
     if macbeth is not None:
         correction, loss = colour_correction(read_image_rgb(macbeth))
@@ -216,6 +219,12 @@ def printer(
         markup=False,
     )
     out.print(f"{file} and {picture}: give the first as --printer.", markup=False)
+
+
+def _check_output(file: Path) -> None:
+    """No photograph is written over by a slip in the order of words."""
+    if file.suffix.lower() != ".json":
+        raise UsageError(f"--out {file}", "not the name of a .json file", "End it in .json.")
 
 
 def _columns_and_rows(size: str) -> tuple[int, int]:

@@ -21,8 +21,8 @@ from physadv.data.video import open_video
 from physadv.data.videowriter import write_video
 from physadv.evaluate.approach import Approach
 from physadv.evaluate.approachfilm import TRUTH, simulate_approach
-from physadv.evaluate.films import BOXES
 from physadv.evaluate.paintin import PaintIn, paint_in
+from physadv.evaluate.simulations import BOXES
 from physadv.scene.catalog import load_scene
 from physadv.scene.objects import ObjectScene
 from physadv.scene.schema import Scene

@@ -17,7 +17,9 @@ from physadv.data.boxes import FrameBox, write_boxes
 from physadv.data.files import atomic_path
 from physadv.evaluate.approach import Approach, Truth, camera_of, render, truths
 from physadv.evaluate.conditions import sample_conditions
-from physadv.evaluate.films import (
+from physadv.evaluate.judging import check_carrier
+from physadv.evaluate.renderer import SignTexture
+from physadv.evaluate.simulations import (
     BOXES,
     Frames,
     Progress,
@@ -26,8 +28,6 @@ from physadv.evaluate.films import (
     no_progress,
     write_films,
 )
-from physadv.evaluate.judging import check_carrier
-from physadv.evaluate.renderer import SignTexture
 from physadv.scene.schema import Scene
 from physadv.seeding import generator_for
 from physadv.types import Treatment

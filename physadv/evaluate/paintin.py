@@ -14,7 +14,10 @@ from physadv.checks import UserError
 from physadv.data.boxes import FrameBox, write_boxes
 from physadv.data.files import write_json
 from physadv.data.film import Film
-from physadv.evaluate.films import (
+from physadv.evaluate.painters import Painter, PatchPainter, SignPainter, Worn, smooth_worn, wear
+from physadv.evaluate.placements import load_placements, save_placements
+from physadv.evaluate.signtrack import Placed, check_face, sight, smooth_track
+from physadv.evaluate.simulations import (
     BOXES,
     MANIFEST,
     Frames,
@@ -24,9 +27,6 @@ from physadv.evaluate.films import (
     no_progress,
     write_films,
 )
-from physadv.evaluate.painters import Painter, PatchPainter, SignPainter, Worn, smooth_worn, wear
-from physadv.evaluate.placements import load_placements, save_placements
-from physadv.evaluate.signtrack import Placed, check_face, sight, smooth_track
 from physadv.scene.objects import ObjectScene
 from physadv.scene.schema import Scene
 from physadv.types import Treatment

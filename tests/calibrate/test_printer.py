@@ -25,8 +25,9 @@ from physadv.artwork.printer import (
     save_profile,
 )
 from physadv.calibrate.camera import CameraCalibration
+from physadv.calibrate.chart import PAPER_LIGHT, read_chart
 from physadv.calibrate.macbeth import colour_correction
-from physadv.calibrate.printer import PAPER_LIGHT, Fit, calibrate_printer, read_chart
+from physadv.calibrate.printer import Fit, calibrate_printer
 from physadv.checks import UserError
 from physadv.cli.main import main
 from physadv.export.chart import chart_of, write_chart
@@ -41,6 +42,7 @@ LENS = CameraCalibration(
 )
 PAPER = np.array([0.90, 0.91, 0.86])  # yellowish
 INKS = np.array([[0.10, 0.42, 0.62], [0.62, 0.10, 0.30], [0.86, 0.76, 0.08]])  # light sent back
+CROSSTALK = np.array([[0.90, 0.07, 0.03], [0.04, 0.92, 0.04], [0.02, 0.08, 0.90]])
 
 
 def decode(values: Array) -> Array:
@@ -53,8 +55,8 @@ def encode(light: Array) -> Array:
 
 
 def on_paper(rgb: npt.ArrayLike) -> Array:
-    """Light that a printed colour sends back: dot gain, an ink limit, inks over one another."""
-    ink = 1 - np.asarray(rgb, dtype=np.float64)
+    """Light sent back: crosstalk, dot gain, an ink limit, inks over one another, gloss."""
+    ink = (1 - np.asarray(rgb, dtype=np.float64)) @ CROSSTALK
     ink = ink + 0.5 * ink * (1 - ink) * 0.6  # dot gain
     total = ink.sum(axis=-1, keepdims=True)
     ink = np.clip(ink * np.minimum(1, 2.6 / np.maximum(total, 1e-9)), 0, 1)
@@ -127,6 +129,34 @@ def test_the_chart_is_read_under_uneven_light(photos: list[Path]) -> None:
     errors = delta_e_2000(srgb_to_lab(seen), srgb_to_lab(expected(chart.colours / 255)))
     assert errors.mean() < 1.5
     assert np.quantile(errors, 0.95) < 4
+
+
+def test_dots_of_ink_that_a_close_camera_tells_apart_are_mixed_as_light(tmp_path: Path) -> None:
+    """Cells are 130 px of dots 6 px apart, full ink or bare paper: their light is their share."""
+    chart = write_chart(tmp_path / "chart.pdf", "a4")
+    document = pdfium.PdfDocument(tmp_path / "chart.pdf")
+    pixels = document[0].render(scale=300 / 72, rev_byteorder=True).to_numpy()[..., :3].copy()
+    document.close()
+    y, x = np.mgrid[:6, :6] - 2.4
+    order = np.argsort(np.argsort((x * x + 1.01 * y * y + 0.01 * x).ravel())).reshape(6, 6)
+    height, width = pixels.shape[:2]
+    dots = np.tile(order, (height // 6 + 1, width // 6 + 1))[:height, :width, None]
+    paper = np.floor(pixels / 255 * 36 + 0.5) > dots
+    light = cv2.GaussianBlur(0.8 * (0.1 + 0.9 * paper), (0, 0), 0.8)
+    seen = read_chart(np.round(255 * encode(light)).astype(np.uint8), chart)
+    share = np.floor(chart.colours / 255 * 36 + 0.5) / 36
+    errors = delta_e_2000(srgb_to_lab(seen), srgb_to_lab(encode(PAPER_LIGHT * (0.1 + 0.9 * share))))
+    assert errors.mean() < 0.5
+    assert errors.max() < 2.0
+
+
+def test_scratches_do_not_count(photos: list[Path]) -> None:
+    photo = np.asarray(Image.open(photos[0]))
+    chart, scratched = chart_of("a4"), photo.copy()
+    for x in range(380, 850, 50):
+        cv2.line(scratched, (x, 430), (x + 30, 1130), (15, 15, 15), 2)
+    one, other = (srgb_to_lab(read_chart(seen, chart)) for seen in (photo, scratched))
+    assert delta_e_2000(one, other).mean() < 0.7  # 1.6 if cells were averaged whole
 
 
 def test_colours_that_were_never_printed_are_foretold(fit: Fit) -> None:
@@ -218,9 +248,9 @@ def read_cells(pixels: Picture, page: str) -> Array:
     return pixels[rows, columns].astype(np.float64)
 
 
-def call(*words: object) -> int:
+def call(*words: object, group: tuple[str, ...] = ("calibrate",)) -> int:
     before = sys.argv
-    sys.argv = ["physadv", "calibrate", *map(str, words)]
+    sys.argv = ["physadv", *group, *map(str, words)]
     try:
         main()
     except SystemExit as end:
@@ -305,23 +335,57 @@ def test_photographs_that_cannot_be_used(photos: list[Path], kind: str, message:
 
 
 @pytest.mark.parametrize(
-    "content",
+    ("content", "message"),
     [
-        "{",
-        "{}",
-        '{"format": "physadv printer 0"}',
-        '{"format": "physadv printer 1", "kind": "x"}',
-        WHOLE.replace('"affine"', '"other"'),
-        WHOLE.replace("[[0, 0, 0]]", "[]"),
-        WHOLE.replace("[[0, 0, 0]]", "[[0, 0]]"),
-        WHOLE.replace("[[0, 0, 0]]", "[[0, 0, NaN]]"),
-        WHOLE.replace('"delta_e": 1', '"delta_e": Infinity'),
+        ("{", "not valid JSON"),
+        ("{}", "not a printer's profile"),
+        ("[1]", "not a printer's profile"),
+        ('{"format": "physadv camera 1"}', "not a printer's profile"),
+        ('{"format": "physadv printer 0"}', "'physadv printer 0', this version reads"),
+        ('{"format": "physadv printer 1", "kind": "x"}', "weights"),
+        (WHOLE.replace('"affine"', '"other"'), "kind 'other'"),
+        (WHOLE.replace("[[0, 0, 0]]", "[]"), "palette"),
+        (WHOLE.replace("[[0, 0, 0]]", "[[0, 0]]"), "palette"),
+        (WHOLE.replace("[[0, 0, 0]]", "[[0, 0, NaN]]"), "not finite"),
+        (WHOLE.replace('"delta_e": 1', '"delta_e": Infinity'), "not finite"),
+        (WHOLE.replace("[1, 0, 0], ", ""), "mat1 and mat2|shapes"),
     ],
 )
-def test_wrong_profiles(tmp_path: Path, content: str) -> None:
+def test_wrong_profiles(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "p.json").write_text(content)
-    with pytest.raises(UserError):
+    with pytest.raises(UserError, match=message):
         load_profile(tmp_path / "p.json")
+
+
+@pytest.mark.parametrize("content", ["{", '{"format": "physadv printer 0"}'])
+def test_a_wrong_profile_stops_before_a_run_begins(
+    tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "p.json").write_text(content)
+    words = ("stop_sign", "--victim", "gtsrb-cnn", "--printer", tmp_path / "p.json")
+    assert call("generate", *words, "--out", tmp_path / "run", group=()) == 1
+    assert capsys.readouterr().err.count("error:") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_photographs_are_not_written_over(
+    photos: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = photos[1].read_bytes()
+    assert call("printer", photos[0], "--out", photos[1]) == 2
+    assert "not the name of a .json file" in capsys.readouterr().err
+    assert photos[1].read_bytes() == before
+
+
+@pytest.mark.parametrize("arrival", ["half", "mirrored", "overexposed", "nothing"])
+def test_command_without_a_usable_photograph(
+    photos: list[Path], tmp_path: Path, arrival: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = bad_photo(arrival, np.asarray(Image.open(photos[0])))
+    Image.fromarray(photo).save(tmp_path / "bad.png")
+    assert call("printer", tmp_path / "bad.png", "--out", tmp_path / "p.json") == 1
+    assert capsys.readouterr().err.count("error:") == 1
+    assert not (tmp_path / "p.json").exists()
 
 
 CHECKER = (

@@ -19,10 +19,10 @@ from physadv.data.film import Frame
 from physadv.evaluate.approach import Approach, render, truths
 from physadv.evaluate.approachfilm import CAMERA, TRUTH, read_truth, simulate_approach
 from physadv.evaluate.conditions import NEUTRAL
-from physadv.evaluate.films import BOXES, MANIFEST, Frames
 from physadv.evaluate.matching import overlaps
 from physadv.evaluate.paintin import PLACEMENTS, PaintIn, paint_in
 from physadv.evaluate.renderer import SignTexture
+from physadv.evaluate.simulations import BOXES, MANIFEST, Frames
 from physadv.scene.catalog import load_object_scene, load_scene
 from physadv.scene.schema import Scene
 from physadv.types import TREATMENTS
