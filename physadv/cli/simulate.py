@@ -109,8 +109,13 @@ def drive_by(
 def approach(
     folder: Out,
     scene: Annotated[
-        str, typer.Argument(metavar="SCENE", help="Scene of a sign, by name or file.")
-    ] = "stop_sign",
+        str | None,
+        typer.Argument(
+            metavar="SCENE",
+            help="Scene of a sign, by name or file (default: that of --run, else stop_sign).",
+            show_default=False,
+        ),
+    ] = None,
     run: Annotated[
         Path | None,
         typer.Option(metavar="RUN", help="Run whose artwork is stuck on the sign."),
@@ -137,7 +142,7 @@ def approach(
     shown = _treatments(treatment) if treatment or artwork is not None else ("clean",)
     with _said_how_to_go_on(), progress_line() as line:
         manifest = simulate_approach(
-            load_scene(scene),
+            _sign_scene(scene, run),
             drive,
             folder,
             partial(write_video, crf=crf),
@@ -177,6 +182,20 @@ def _scene_of(run: Path) -> Scene | ObjectScene:
             f"run.json does not hold it ({type(error).__name__})",
             "Give a run that `physadv generate` or `physadv patch` made.",
         ) from error
+
+
+def _sign_scene(name: str | None, run: Path | None) -> Scene:
+    """The scene that a drive is rendered from."""
+    if name is not None or run is None:
+        return load_scene(name or "stop_sign")
+    scene = _scene_of(run)
+    if isinstance(scene, ObjectScene):
+        raise UserError(
+            f"drive towards the scene {scene.name}",
+            "it is made of photographs of objects, not of a sign",
+            "Paint its patch into a film with `physadv simulate drive-by`.",
+        )
+    return scene
 
 
 def _tell(folder: Path, manifest: dict[str, Any]) -> None:

@@ -26,6 +26,8 @@ TICKS_PER_S = 90_000
 _TICK = Fraction(1, TICKS_PER_S)
 _NOMINAL_FPS = 30  # what the encoder reckons its level with; frames keep their own times
 _THREADS = 2
+_CONTAINER = {"movflags": "+faststart", "movie_timescale": str(TICKS_PER_S)}
+_ASKED = "write a film"
 _BT709 = 1  # AVCOL_SPC_BT709, for which PyAV has no name
 _SCALING = Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
 
@@ -47,31 +49,30 @@ def write_video(path: Path, frames: Iterable[tuple[float, Picture]], *, crf: int
             one before.
         OSError: If the file cannot be written.
     """
-    begun = -1
-    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+    before = -1
+    with av.open(str(path), "w", format="mp4", options=_CONTAINER) as container:
         stream = container.add_stream("libx264", rate=_NOMINAL_FPS)
         reformatter = VideoReformatter()
         for number, (time_s, picture) in enumerate(frames):
             ticks = round(time_s * TICKS_PER_S)
-            even = _even(picture)
-            height, width = even.shape[:2]
-            if number == 0:
-                _set_up(stream, width, height, crf)
-            if (width, height) != (stream.width, stream.height):
+            if ticks <= before:
                 raise UserError(
-                    f"write {path.name}",
-                    f"frame {number} is {width} x {height} px, the first "
+                    _ASKED,
+                    f"frame {number} is at {time_s:.6f} s"
+                    + (f", the one before at {before / TICKS_PER_S:.6f} s" if number else ""),
+                    "Give a film whose time stamps go forward from 0 s or later.",
+                )
+            before = ticks
+            raw = av.VideoFrame.from_ndarray(_even(picture), format="rgb24")
+            if number == 0:
+                _set_up(stream, raw.width, raw.height, crf)
+            if (raw.width, raw.height) != (stream.width, stream.height):
+                raise UserError(
+                    _ASKED,
+                    f"frame {number} is {raw.width} x {raw.height} px, the first "
                     f"{stream.width} x {stream.height} px",
                     "Give frames of one size.",
                 )
-            if ticks <= begun:
-                raise UserError(
-                    f"write {path.name}",
-                    f"frame {number} is at {time_s:.6f} s, not after {begun * _TICK} s",
-                    "Give a film whose time stamps go forward from 0 s or later.",
-                )
-            begun = ticks
-            raw = av.VideoFrame.from_ndarray(even, format="rgb24")
             frame = reformatter.reformat(
                 raw,
                 format="yuv420p",
@@ -83,8 +84,8 @@ def write_video(path: Path, frames: Iterable[tuple[float, Picture]], *, crf: int
             )
             frame.pts, frame.time_base = ticks, _TICK
             container.mux(stream.encode(frame))
-        if begun < 0:
-            raise UserError(f"write {path.name}", "there is no frame", "Give a film with frames.")
+        if before < 0:
+            raise UserError(_ASKED, "there is no frame", "Give a film with frames.")
         container.mux(stream.encode())
 
 

@@ -70,14 +70,16 @@ class Approach:
 class Truth:
     """What is known of one rendered frame.
 
-    ``distance_m`` is from the camera to the sign's middle, ``box`` [4] xyxy and ``outline`` [K,2]
-    the sign's in pixels (8 corners of an octagon in the order of ``faces.octagon``), pixel centres
-    at +0.5; ``to_image`` [3,3] maps the sign's plane in mm to pixels.
+    ``distance_m`` is from the camera to the sign's middle, ``along_m`` how far the sign's plane is
+    along the road; ``box`` [4] xyxy and ``outline`` [K,2] are the sign's in pixels (8 corners of an
+    octagon in the order of ``faces.octagon``), pixel centres at +0.5; ``to_image`` [3,3] maps the
+    sign's plane in mm to pixels.
     """
 
     frame: int
     time_s: float
     distance_m: float
+    along_m: float
     box: Array
     outline: Array
     to_image: Array
@@ -130,7 +132,7 @@ def truths(scene: Scene, approach: Approach) -> list[Truth]:
         if (box[:2] < 0).any() or (box[2:] > [camera.width_px, camera.height_px]).any():
             break
         distance = float(np.linalg.norm([*middle, depth]))
-        found.append(Truth(frame, time_s, distance, box, outline, to_image))
+        found.append(Truth(frame, time_s, distance, depth, box, outline, to_image))
         frame += 1
     if not found or np.ptp(found[0].outline, axis=0).min() < _LEAST_SIGN_PX:
         size = np.ptp(found[0].outline, axis=0).min() if found else 0.0
@@ -216,7 +218,7 @@ def _moved_px(scene: Scene, approach: Approach, time_s: float) -> Array:
 def _scenery(street: Picture, scene: Scene, approach: Approach, truth: Truth) -> Picture:
     """A drawn street that grows about the vanishing point, and the sign's pole before it."""
     camera = scene.camera
-    gone = 1 - depth_m(approach, truth.time_s) / approach.start_m
+    gone = 1 - truth.along_m / approach.start_m
     size = np.array([camera.width_px, camera.height_px], np.float64)
     drawn = np.array(street.shape[1::-1], np.float64)
     scale = (size / drawn).max() * (1 + _ZOOM * gone)

@@ -34,7 +34,7 @@ from physadv.types import Treatment
 
 TRUTH, CAMERA = "truth.csv", "camera.json"
 _LABEL, _ORIGIN = "stop sign", "rendered"
-_COLUMNS = ("frame", "time_s", "distance_m", "x1", "y1", "x2", "y2")
+_COLUMNS = ("frame", "time_s", "distance_m", "along_m", "x1", "y1", "x2", "y2")
 
 
 def simulate_approach(
@@ -93,6 +93,7 @@ def simulate_approach(
     }
     said = {"frames": len(known), "size_px": [scene.camera.width_px, scene.camera.height_px]}
     said |= {"distance_m": [known[0].distance_m, known[-1].distance_m]}
+    said |= {"sign_width_mm": scene.carrier.width_mm}
     manifest = begin(out, key, said, treatments, replace=replace)
     save_camera(camera_of(scene), out / CAMERA)
     write_truth(out / TRUTH, known)
@@ -110,13 +111,14 @@ def simulate_approach(
             progress(f"render {treatment}", one.frame + 1, len(known))
 
     write_films(out, manifest, treatments, frames, write)
-    boxes = [FrameBox(one.frame, one.box, _LABEL, 1.0, _ORIGIN) for one in known]
+    label = _LABEL if _LABEL in scene.carrier.true_class else ""
+    boxes = [FrameBox(one.frame, one.box, label, 1.0, _ORIGIN) for one in known]
     write_boxes(out / BOXES, [(one["file"], boxes) for one in manifest["films"].values()])
     return manifest
 
 
 def write_truth(path: Path, known: Sequence[Truth]) -> None:
-    """Write frame, time, distance, box and outline as CSV, atomically, with full precision."""
+    """Write frame, time, distances, box and outline as CSV, atomically, with full precision."""
     corners = [f"corner{n}_{axis}" for n in range(1, len(known[0].outline) + 1) for axis in "xy"]
     with (
         atomic_path(path) as temporary,
@@ -125,7 +127,7 @@ def write_truth(path: Path, known: Sequence[Truth]) -> None:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow([*_COLUMNS, *corners])
         for one in known:
-            values = [one.time_s, one.distance_m, *one.box, *one.outline.ravel()]
+            values = [one.time_s, one.distance_m, one.along_m, *one.box, *one.outline.ravel()]
             writer.writerow([one.frame, *(repr(float(value)) for value in values)])
 
 

@@ -91,7 +91,6 @@ class PatchPainter:
 
     worn: Mapping[int, Worn]
     scene: ObjectScene
-    seed: int = 0
 
     def box(self, frame: int) -> Array | None:
         """The person's smoothed box."""
@@ -112,8 +111,7 @@ class PatchPainter:
             offset=worn.black / 255,
             defocus_px=worn.blur_px,
         )
-        sensor = generator_for(self.seed, "paint-in sensor", frame)
-        return stick_patch(picture, colours, place, light, sensor)
+        return stick_patch(picture, colours, place, light, generator_for(0, "paint-in", frame))
 
 
 def wear(picture: Picture, box: Array) -> Worn | None:

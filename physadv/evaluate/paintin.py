@@ -205,7 +205,7 @@ def _painter(job: PaintIn, placements: Placements) -> Painter:
     if isinstance(job.scene, Scene):
         placed = cast("dict[int, Placed]", placements)
         return SignPainter(placed, job.artwork.mask, job.grain, job.seed)
-    return PatchPainter(cast("dict[int, Worn]", placements), job.scene, job.seed)
+    return PatchPainter(cast("dict[int, Worn]", placements), job.scene)
 
 
 def _painted(

@@ -250,7 +250,7 @@ def _red_field(
     half = np.array([[1.0, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
     matrix = shift @ square_matrix(square) @ np.diag([1 / _FACE_TX, 1 / _FACE_TX, 1.0])
     seen = cv2.warpPerspective(
-        pure, np.linalg.inv(half) @ matrix @ half, part.shape[1::-1], flags=cv2.INTER_AREA
+        pure, np.linalg.inv(half) @ matrix @ half, part.shape[1::-1], flags=cv2.INTER_LINEAR
     )
     return part, low.astype(np.float64), seen > 200
 

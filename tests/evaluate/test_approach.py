@@ -44,6 +44,7 @@ def test_corners_are_where_opencv_projects_them(scene: Scene, turn_deg: float) -
         )
         assert np.allclose(truth.outline, expected[:, 0], atol=1e-6)
         assert truth.distance_m == pytest.approx(np.linalg.norm(shift))
+        assert truth.along_m == pytest.approx(depth)
         assert truth.time_s == pytest.approx(truth.frame / 30)
         assert np.allclose(truth.box, [*expected[:, 0].min(axis=0), *expected[:, 0].max(axis=0)])
 

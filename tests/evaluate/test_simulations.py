@@ -250,6 +250,7 @@ def test_a_rendered_drive_and_its_truth(
     assert manifest["frames"] == len(known) == len(told["frame"])
     assert np.array_equal(told["time_s"], [one.time_s for one in known])
     assert np.array_equal(told["distance_m"], [one.distance_m for one in known])
+    assert np.array_equal(told["along_m"], [one.along_m for one in known])
     camera = load_camera(tmp_path / CAMERA)
     for name in TREATMENTS:
         found = read_boxes(tmp_path / BOXES, f"{name}.mp4")
