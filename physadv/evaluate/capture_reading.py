@@ -68,10 +68,10 @@ def read_objects(
             for picture, one in zip(pictures, wanted, strict=True)
         ]
         answers = ask(victim, crops)
-        return [_classified(victim, a, w) for a, w in zip(answers, wanted, strict=True)]
+        return [read_answer(victim, a, w) for a, w in zip(answers, wanted, strict=True)]
     if isinstance(victim, DetectorVictim):
         found = victim.detect(pictures, _FLOOR)
-        return [_detected(victim, d, w) for d, w in zip(found, wanted, strict=True)]
+        return [read_detections(victim, d, w) for d, w in zip(found, wanted, strict=True)]
     return _chained(victim, pictures, wanted)
 
 
@@ -82,15 +82,20 @@ def check_classes(victim: Victim, wanted: Wanted) -> None:
         UserError: If it does not.
     """
     if isinstance(victim, ChainVictim):
-        _indices(victim.detector, wanted.true_names)
+        class_indices(victim.detector, wanted.true_names)
         victim = victim.classifier
     if wanted.true_names != (NOTHING,) or isinstance(victim, ClassifierVictim):
-        _indices(victim, wanted.true_names)
+        class_indices(victim, wanted.true_names)
     if wanted.target and wanted.target != NOTHING:
-        _indices(victim, (wanted.target,))
+        class_indices(victim, (wanted.target,))
 
 
-def _indices(victim: ClassifierVictim | DetectorVictim, names: Sequence[str]) -> list[int]:
+def class_indices(victim: ClassifierVictim | DetectorVictim, names: Sequence[str]) -> list[int]:
+    """A victim's classes that have one of the names.
+
+    Raises:
+        UserError: If it has none.
+    """
     folded = {name.casefold() for name in names}
     found = [i for i, known in enumerate(victim.class_names) if known.casefold() in folded]
     if not found:
@@ -103,9 +108,10 @@ def _indices(victim: ClassifierVictim | DetectorVictim, names: Sequence[str]) ->
     return found
 
 
-def _classified(victim: ClassifierVictim, answer: Answer, wanted: Wanted) -> Reading:
+def read_answer(victim: ClassifierVictim, answer: Answer, wanted: Wanted) -> Reading:
+    """What a classifier's answer about the object means."""
     name = victim.class_names[answer.index]
-    if answer.index in _indices(victim, wanted.true_names):
+    if answer.index in class_indices(victim, wanted.true_names):
         return Reading("hit", name, answer.score)
     target = bool(wanted.target) and name.casefold() == wanted.target.casefold()
     return Reading("target" if target else "misclassified", name, answer.score)
@@ -126,10 +132,11 @@ def _appeared(victim: DetectorVictim, found: Detections, wanted: Wanted) -> Read
     return Reading("hit", NOTHING, 0.0)
 
 
-def _detected(victim: DetectorVictim, found: Detections, wanted: Wanted) -> Reading:
+def read_detections(victim: DetectorVictim, found: Detections, wanted: Wanted) -> Reading:
+    """What a detector's report on a picture means for the object; see ``read_objects``."""
     if wanted.true_names == (NOTHING,):
         return _appeared(victim, found, wanted)
-    true = _indices(victim, wanted.true_names)
+    true = class_indices(victim, wanted.true_names)
     target = [
         i for i, n in enumerate(victim.class_names) if n.casefold() == wanted.target.casefold()
     ]
@@ -172,7 +179,9 @@ def _chained(
 ) -> list[Reading]:
     places: list[Array | None] = []
     for found, one in zip(victim.detector.detect(pictures, CONFIDENCE), wanted, strict=True):
-        own = _there(found, one) & np.isin(found.classes, _indices(victim.detector, one.true_names))
+        own = _there(found, one) & np.isin(
+            found.classes, class_indices(victim.detector, one.true_names)
+        )
         places.append(found.boxes[np.flatnonzero(own)[0]] if own.any() else None)
     crops = [cut_crop(p, box) for p, box in zip(pictures, places, strict=True) if box is not None]
     answers = iter(ask(victim.classifier, crops) if crops else [])
@@ -182,6 +191,6 @@ def _chained(
             readings.append(Reading("missed", NOTHING, 0.0))
             continue
         overlap = None if one.box is None else float(overlaps(one.box, place[None])[0])
-        read = _classified(victim.classifier, next(answers), one)
+        read = read_answer(victim.classifier, next(answers), one)
         readings.append(Reading(read.verdict, read.predicted, read.score, overlap))
     return readings

@@ -1,0 +1,112 @@
+"""From what was read in a film's samples to what a car would have known, and when."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from physadv.evaluate.confirmation import confirmed_at, longest_run, looks_at_speed
+from physadv.evaluate.drive_plan import KMH_PER_MPS, Car
+from physadv.evaluate.ranging import Ranges
+from physadv.types import Verdict
+
+Array = npt.NDArray[np.float64]
+
+
+def film_record(
+    times_s: Sequence[float],
+    verdicts: Sequence[Verdict],
+    ranges: Ranges,
+    car: Car,
+    *,
+    interval_s: float,
+    missed_before_m: float | None,
+) -> dict[str, Any]:
+    """What one victim made of one film.
+
+    Args:
+        times_s: [K] of the samples in which the object is followed.
+        verdicts: [K] one for each.
+        ranges: [K] distances.
+        car: Rule of confirmation, and braking.
+        interval_s: Time between two samples of the film.
+        missed_before_m: How far away the object was when the film began, if it was followed only
+            later because the victim itself did not see it before; else None.
+
+    Returns:
+        Counts of verdicts; time and distance of the first hit and of the confirmation as the
+        object and as the target; the longest run without a hit; and for each speed whether the
+        object was confirmed before the braking point, None where the film does not tell.
+    """
+    hits = [verdict == "hit" for verdict in verdicts]
+    targets = [verdict == "target" for verdict in verdicts]
+    count = Counter(verdicts)
+    record: dict[str, Any] = {"samples": len(hits)}
+    record |= {name: count.get(name, 0) for name in get_args(Verdict)}
+    first = hits.index(True) if any(hits) else None
+    moments = {
+        "first_hit": first,
+        "confirmed": confirmed_at(hits, car.least, car.of),
+        "target_confirmed": confirmed_at(targets, car.least, car.of),
+    }
+    for name, at in moments.items():
+        record[f"{name}_s"] = None if at is None else float(times_s[at])
+        record[f"{name}_m"] = None if at is None else _known(ranges.distance_m[at])
+    run = longest_run([not hit for hit in hits], times_s)
+    record |= {"longest_missed_s": 0.0, "longest_missed_m": None}
+    if run is not None:
+        after = run[1] + 1
+        # A run at the end lasts as long as its samples stand for.
+        ends = times_s[after] if after < len(times_s) else times_s[-1] + interval_s
+        record["longest_missed_s"] = float(ends - times_s[run[0]])
+        gone = ranges.distance_m[run[0]] - ranges.distance_m[min(after, len(hits) - 1)]
+        record["longest_missed_m"] = _known(gone)
+    known = np.isfinite(ranges.distance_m)
+    record["speeds"] = [
+        _at_speed(
+            ranges.distance_m[known], np.array(hits)[known], car, speed, interval_s, missed_before_m
+        )
+        for speed in car.speeds_kmh
+    ]
+    return record
+
+
+def _at_speed(
+    distances: Array,
+    hits: npt.NDArray[np.bool_],
+    car: Car,
+    speed_kmh: float,
+    interval_s: float,
+    missed_before_m: float | None,
+) -> dict[str, Any]:
+    braking = car.braking_m(speed_kmh)
+    record: dict[str, Any] = {
+        "speed_kmh": speed_kmh,
+        "braking_m": braking,
+        "looks": 0,
+        "confirmed_m": None,
+        "in_time": None,
+        "why": "",
+    }
+    if not len(distances):
+        return record | {"why": "its distances are not known"}
+    nearing = np.minimum.accumulate(distances)
+    taken = looks_at_speed(nearing, speed_kmh / KMH_PER_MPS, interval_s)
+    at = confirmed_at(hits[taken].tolist(), car.least, car.of)
+    record["looks"] = len(taken)
+    confirmed = None if at is None else float(nearing[taken[at]])
+    record["confirmed_m"] = confirmed
+    begins = max(float(nearing[0]), missed_before_m or 0.0)
+    if confirmed is not None and confirmed >= braking:
+        return record | {"in_time": True}
+    if begins < braking:
+        return record | {"why": f"the object is followed only from {begins:.0f} m on"}
+    if float(nearing[-1]) > braking:
+        return record | {"why": f"the object is followed only to {float(nearing[-1]):.0f} m"}
+    return record | {"in_time": False}
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

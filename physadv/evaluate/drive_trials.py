@@ -1,0 +1,146 @@
+"""Trials and records of a film, from what was read in it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from physadv.evaluate.capture_reading import Wanted, crop_of
+from physadv.evaluate.drive_plan import DrivePlan, FilmCase
+from physadv.evaluate.drive_reading import Victim, wanted_of
+from physadv.evaluate.drive_records import film_record
+from physadv.evaluate.ranging import Ranges
+from physadv.evaluate.reading import Reading
+from physadv.evaluate.tracks import Track
+from physadv.types import Crop, Trial
+from physadv.victim.protocol import ClassifierVictim
+
+
+@dataclass(frozen=True)
+class Followed:
+    """An object in a film: in which of the ``frames`` (numbers of the samples, at ``times_s``) it
+    is where, and how far away. ``finders`` are those who found it, none where boxes were given.
+    """
+
+    frames: tuple[int, ...]
+    times_s: tuple[float, ...]
+    track: Track
+    ranges: Ranges
+    finders: tuple[str, ...]
+    notes: tuple[str, ...]
+    fault: str
+
+
+def film_records(
+    case: FilmCase,
+    plan: DrivePlan,
+    followed: Followed,
+    victims: Sequence[Victim],
+    readings: Mapping[str, Sequence[Reading]],
+) -> list[dict[str, Any]]:
+    """What each victim made of a film; see ``drive_records.film_record``."""
+    track, ranges = followed.track, followed.ranges
+    at = _times(followed)
+    steps = np.diff(followed.times_s)
+    before = _far_at_start(followed)
+    records = []
+    for victim in victims:
+        # Where the victim itself is among those who look for the object, not to be found before
+        # its first sighting is to be missed.
+        looked = bool(followed.finders) and not isinstance(victim, ClassifierVictim)
+        record = film_record(
+            at,
+            [reading.verdict for reading in readings[victim.name]],
+            ranges,
+            plan.car,
+            interval_s=float(np.median(steps)) if len(steps) else 0.0,
+            missed_before_m=before if looked else None,
+        )
+        records.append(
+            {
+                "film": case.name,
+                "treatment": case.treatment,
+                "victim": victim.name,
+                "crop": _crop(victim, plan, track),
+                **record,
+                "distance_source": ranges.source,
+                "height_px": [float(track.boxes[i, 3] - track.boxes[i, 1]) for i in (0, -1)],
+                "track": {
+                    "samples": len(at),
+                    "of": len(followed.frames),
+                    "sighted": int(track.sighted.sum()),
+                    "finder": ", ".join(followed.finders) or "boxes given",
+                },
+                "fault": followed.fault,
+                "notes": list(followed.notes),
+            }
+        )
+    return records
+
+
+def film_trials(
+    case: FilmCase,
+    plan: DrivePlan,
+    followed: Followed,
+    victims: Sequence[Victim],
+    readings: Mapping[str, Sequence[Reading]],
+) -> list[Trial]:
+    """One Trial for each victim and sample in which the object is followed."""
+    track, ranges = followed.track, followed.ranges
+    at = _times(followed)
+    trials = []
+    for victim in victims:
+        wanted = wanted_of(victim, plan)
+        crop = _crop(victim, plan, track)
+        for place, reading in enumerate(readings[victim.name]):
+            distance = float(ranges.distance_m[place])
+            trials.append(
+                Trial(
+                    run=plan.run,
+                    artwork=plan.artwork_sha256,
+                    victim=victim.name,
+                    source="video",
+                    treatment=case.treatment,
+                    verdict=reading.verdict,
+                    predicted_class=reading.predicted,
+                    true_class=wanted.true_names[0],
+                    target_class=wanted.target,
+                    score=reading.score,
+                    distance_m=distance if np.isfinite(distance) else None,
+                    pose_source=ranges.source,
+                    crop=crop,
+                    group=case.name,
+                    frame=followed.frames[int(track.samples[place])],
+                    time_s=at[place],
+                    iou=reading.iou,
+                    near_score=reading.near_score,
+                )
+            )
+    return trials
+
+
+def _times(followed: Followed) -> list[float]:
+    found: list[float] = np.asarray(followed.times_s)[followed.track.samples].tolist()
+    return found
+
+
+def _crop(victim: Victim, plan: DrivePlan, track: Track) -> Crop:
+    return crop_of(victim, Wanted(plan.true_names, box=track.boxes[0]))
+
+
+def _far_at_start(followed: Followed) -> float | None:
+    """How far away the object was when the film began, at the speed at which it was first seen.
+
+    None if it is followed from the first sample, or its speed is not known.
+    """
+    track, distances = followed.track, followed.ranges.distance_m
+    known = np.flatnonzero(np.isfinite(distances))
+    if int(track.samples[0]) == 0 or len(known) < 2:
+        return None
+    at, distance = np.array(_times(followed))[known], distances[known]
+    early = at <= at[0] + 1.0
+    if early.sum() < 2:
+        return None
+    slope = float(np.polyfit(at[early], distance[early], 1)[0])
+    return float(distance[0] + max(0.0, -slope) * (at[0] - followed.times_s[0]))

@@ -1,0 +1,142 @@
+"""How far the object is along the road in each sample of a film, and how well that is known."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import isotonic_regression
+
+from physadv.calibrate.camera import CameraCalibration
+from physadv.units import MM_PER_M
+
+Array = npt.NDArray[np.float64]
+RangeSource = Literal["box", "fiducial", "speed log", "none"]
+
+WINDOW_S = 1.0
+"""Sightings up to this long before and after a sample have a say in its distance."""
+_LEAST_IN_WINDOW = 5
+_BOX_SD_PX = 1.0
+_BOX_SHARE = 0.02  # of a detector's box, by which all of a film's may be off
+_EDGE_PX = 1.0
+_ROBUST_ROUNDS = 3
+_BISQUARE = 4.685
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """``distance_m`` [K] along the camera's axis, that is along the road for a camera that looks
+    along it; NaN where unknown. ``sd_m`` [K] is its one-sigma error."""
+
+    distance_m: Array
+    sd_m: Array
+    source: RangeSource
+
+
+def unknown_ranges(count: int) -> Ranges:
+    """No distances."""
+    nothing = np.full(count, np.nan)
+    return Ranges(nothing, nothing.copy(), "none")
+
+
+def ranges_from_boxes(
+    times_s: Array,
+    boxes: Array,
+    sighted: npt.NDArray[np.bool_],
+    height_mm: float,
+    camera: CameraCalibration,
+    *,
+    monotone: bool = False,
+) -> Ranges:
+    """Distances from the height of boxes around an upright object of known height.
+
+    d = f S / p for each sighting that the picture's edge does not cut, then smoothed.
+
+    Args:
+        times_s: [K] times of the samples.
+        boxes: [K,4] xyxy in pixels.
+        sighted: [K] whether the box was found rather than filled in.
+        height_mm: Height of the object.
+        camera: The camera, for the film's size.
+        monotone: Whether the object only comes nearer.
+    """
+    middle = (boxes[:, 0] + boxes[:, 2]) / 2
+    top = camera.undistort(np.stack([middle, boxes[:, 1]], axis=1))
+    bottom = camera.undistort(np.stack([middle, boxes[:, 3]], axis=1))
+    height_px = bottom[:, 1] - top[:, 1]
+    whole = (boxes[:, 1] > _EDGE_PX) & (boxes[:, 3] < camera.height_px - _EDGE_PX)
+    good = sighted & whole & (height_px > 0)
+    if not good.any():
+        return unknown_ranges(len(times_s))
+    raw = camera.fy * height_mm / MM_PER_M / height_px[good]
+    # A pixel is d^2 / f S metres. That weight is taken at smoothed distances: at measured ones
+    # those would weigh most that came out too near.
+    about, _ = smooth(times_s[good], raw, np.ones(len(raw)), times_s[good])
+    raw_sd = _BOX_SD_PX * about**2 / (camera.fy * height_mm / MM_PER_M)
+    distance, sd = smooth(times_s[good], raw, raw_sd, times_s, monotone=monotone)
+    # What is cut off is nearer than anything that was measured: nothing is known of it.
+    outside = (times_s < times_s[good][0]) | (times_s > times_s[good][-1])
+    distance[outside], sd[outside] = np.nan, np.nan
+    share = np.hypot(_BOX_SHARE, camera.focal_sd)
+    return Ranges(distance, np.hypot(sd, share * distance), "box")
+
+
+def smooth(
+    measured_s: Array, measured: Array, sd: Array, at_s: Array, *, monotone: bool = False
+) -> tuple[Array, Array]:
+    """Distances at given times from noisy ones: local straight lines, outliers given no say.
+
+    Args:
+        measured_s: [N] times of the measurements, increasing.
+        measured: [N] distances.
+        sd: [N] one-sigma error of each; only their ratios matter where enough are there.
+        at_s: [K] times wanted.
+        monotone: Whether the distance never grows; then the measurements are first made so
+            (isotonic regression).
+
+    Returns:
+        [K] distances and their one-sigma errors, from how far the measurements lie from the line.
+
+    References:
+        Cleveland, Robust Locally Weighted Regression and Smoothing Scatterplots, JASA 74, 1979.
+    """
+    values = measured
+    if monotone:
+        values = np.asarray(isotonic_regression(measured, weights=1 / sd**2, increasing=False).x)
+    robust = np.ones(len(values))
+    for _ in range(_ROBUST_ROUNDS):
+        fitted = np.array([_line(measured_s, values, robust / sd**2, t)[0] for t in measured_s])
+        misfit = np.abs(values - fitted) / sd
+        scale = 1.4826 * float(np.median(misfit))
+        if scale < 1e-9:
+            break
+        robust = np.clip(1 - (misfit / (_BISQUARE * scale)) ** 2, 0, None) ** 2
+    found = np.array([_line(measured_s, values, robust / sd**2, t) for t in at_s])
+    # Errors are taken to be what the measurements themselves show, but not below a tenth of a
+    # pixel's: four sightings on a line by chance are no proof.
+    scale = max(1.4826 * float(np.median(np.abs(values - fitted) / sd)), 0.1)
+    return found[:, 0], found[:, 1] * scale
+
+
+def _line(times: Array, values: Array, weights: Array, at: float) -> tuple[float, float]:
+    """A weighted straight line near ``at``: its value there, and that value's error if the weights
+    are inverse variances."""
+    apart = np.abs(times - at)
+    nearest = np.partition(apart, min(_LEAST_IN_WINDOW, len(apart)) - 1)
+    reach = max(WINDOW_S, 1.001 * float(nearest[min(_LEAST_IN_WINDOW, len(apart)) - 1]))
+    kernel = np.clip(1 - (apart / reach) ** 3, 0, None) ** 3
+    w = kernel * weights
+    if not (w > 0).any():
+        w = kernel + 1e-12
+    total = w.sum()
+    mean = (w * times).sum() / total
+    spread = (w * (times - mean) ** 2).sum()
+    level = (w * values).sum() / total
+    if spread <= 1e-12 * total:
+        return float(level), float(1 / np.sqrt(total))
+    slope = (w * (times - mean) * (values - level)).sum() / spread
+    # The kernel is no part of a measurement's variance: sum of (coefficient^2 / inverse variance).
+    coefficients = w / total + (at - mean) * w * (times - mean) / spread
+    good = weights > 0
+    variance = (coefficients[good] ** 2 / weights[good]).sum()
+    return float(level + slope * (at - mean)), float(np.sqrt(variance))
