@@ -12,7 +12,7 @@ import typer
 from pydantic import ValidationError
 
 from physadv.artwork.files import load_artwork
-from physadv.checks import UserError, check_name
+from physadv.checks import UsageError, UserError, check_name
 from physadv.cli.console import err, out, progress_line
 from physadv.cli.options import RunFolder, Seed
 from physadv.data.boxes import read_boxes
@@ -21,12 +21,16 @@ from physadv.data.video import open_video
 from physadv.data.videowriter import write_video
 from physadv.evaluate.approach import Approach
 from physadv.evaluate.approachfilm import TRUTH, simulate_approach
+from physadv.evaluate.finding import find_boxes
 from physadv.evaluate.paintin import PaintIn, paint_in
 from physadv.evaluate.simulations import BOXES
+from physadv.evaluate.tracks import RULES, Choice
 from physadv.scene.catalog import load_scene
 from physadv.scene.objects import ObjectScene
 from physadv.scene.schema import Scene
 from physadv.types import TREATMENTS, Treatment
+from physadv.victim.detector import DetectorVictim
+from physadv.victim.named import load_named
 
 app = typer.Typer(
     help="Make films to rehearse with before anything is printed.",
@@ -56,14 +60,24 @@ ReplaceFilms = Annotated[
 def drive_by(
     run: RunFolder,
     video: Annotated[Path, typer.Argument(metavar="VIDEO", help="Film of the clean object.")],
+    folder: Out,
     boxes: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             metavar="CSV",
-            help="The object's box in each frame: file,frame,x1,y1,x2,y2[,label,score,origin].",
+            help="Where the object is, instead of a finder: file, frame, x1, y1, x2, y2.",
         ),
-    ],
-    folder: Out,
+    ] = None,
+    finder: Annotated[
+        str, typer.Option(metavar="NAME", help="Detector that finds the object.")
+    ] = "yolov8n",
+    follow: Annotated[
+        str,
+        typer.Option(
+            metavar="RULE",
+            help=f"Which of several objects: {', '.join(RULES)}, or TIME:X,Y.",
+        ),
+    ] = "largest",
     treatment: Treatments = None,
     grain: Annotated[
         bool, typer.Option("--grain", help="Give prints the noise of the sign's red field.")
@@ -74,24 +88,30 @@ def drive_by(
 ) -> None:
     """Paint a run's artwork and its controls into a real film of the clean sign or person.
 
-    Light, blur and corners are read off the object in each frame and smoothed. The clean film is
-    written again as well, so that all have been through the same encoder.
+    The object is found and followed, unless its boxes are given. Light, blur and corners are read
+    off it in each frame and smoothed. The clean film is written again as well, so that all have
+    been through the same encoder.
     """
     artwork = load_artwork(run)
     job = PaintIn(artwork, _scene_of(run), run.resolve().name, _treatments(treatment), grain, seed)
     film = open_video(video)
-    found = read_boxes(boxes, film.name)
-    about = {"boxes": sha256_of(boxes), "crf": crf}
+    choice = Choice.parse(follow)
     for note in film.notes:
         err.print(note, markup=False)
     with _said_how_to_go_on(), progress_line() as line:
+        if boxes is not None:
+            found, origin = read_boxes(boxes, film.name), sha256_of(boxes)
+        else:
+            seer = _finder(finder)
+            found = find_boxes(film, seer, job.true_names, choice, line.update)
+            origin = f"{seer.name} {seer.weights_sha256}, {follow}"
         manifest = paint_in(
             job,
             film,
             found,
             folder,
             partial(write_video, crf=crf),
-            about=about,
+            about={"boxes": origin, "crf": crf},
             replace=replace,
             progress=line.update,
         )
@@ -167,6 +187,14 @@ def _treatments(names: list[str] | None) -> tuple[Treatment, ...]:
     for name in names or ():
         check_name("treatment", name, TREATMENTS)
     return tuple(name for name in TREATMENTS if not names or name in names)
+
+
+def _finder(name: str) -> DetectorVictim:
+    """A detector by name."""
+    found = load_named(name)
+    if not isinstance(found, DetectorVictim):
+        raise UsageError(f"find objects with {name}", "it is no detector", "Give a detector.")
+    return found
 
 
 def _scene_of(run: Path) -> Scene | ObjectScene:

@@ -55,6 +55,12 @@ class PaintIn:
     grain: bool = False
     seed: int = 0
 
+    @property
+    def true_names(self) -> tuple[str, ...]:
+        """What the object is called."""
+        scene = self.scene
+        return scene.carrier.true_class if isinstance(scene, Scene) else scene.true_class
+
     def __post_init__(self) -> None:
         if isinstance(self.scene, Scene):
             check_face(self.scene.carrier.face)
