@@ -12,6 +12,10 @@ class UserError(ValueError):
         self.asked, self.got, self.do = asked, got, do
         super().__init__(f"{asked}: {got}. {do}")
 
+    def __reduce__(self) -> tuple[type["UserError"], tuple[str, str, str]]:
+        # Else an error that crosses from a worker process would be made from its message alone.
+        return type(self), (self.asked, self.got, self.do)
+
 
 class UsageError(UserError):
     """A wrong name or option: the command line exits with code 2 rather than 1."""

@@ -13,6 +13,7 @@ ALLOWED |= {
     "artwork": BASE | {"data"},
     "scene": BASE | {"data"},
     "stats": BASE | {"data"},
+    "engine": BASE,
     "imaging": BASE | {"data", "artwork", "scene"},
     "victim": BASE | {"data"},
     "objective": BASE | {"victim", "artwork"},
@@ -27,7 +28,7 @@ ALLOWED |= {
     "report": BASE | {"data", "artwork", "stats", "evaluate"},
     "cli": BASE
     | {"data", "artwork", "scene", "optimize", "victim", "export", "calibrate", "evaluate"}
-    | {"report", "stats"},
+    | {"report", "stats", "engine"},
 }
 
 

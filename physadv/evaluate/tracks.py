@@ -88,6 +88,7 @@ def find_tracks(times_s: Sequence[float], sightings: Sequence[Sightings]) -> lis
         high_conf_det_threshold=SIGHTED_CONFIDENCE,
     )
     parts: dict[int, list[tuple[int, Array, float]]] = {}
+    alone = -1
     for sample, (time_s, seen) in enumerate(zip(times_s, sightings, strict=True)):
         given = supervision.Detections(
             xyxy=seen.boxes.reshape(-1, 4),
@@ -100,9 +101,14 @@ def find_tracks(times_s: Sequence[float], sightings: Sequence[Sightings]) -> lis
         for box, score, number in zip(
             followed.xyxy, followed.confidence, followed.tracker_id, strict=True
         ):
-            if number >= 0:
-                entry = (sample, np.asarray(box, dtype=np.float64), float(score))
-                parts.setdefault(int(number), []).append(entry)
+            if number < 0:
+                # The tracker names nobody at first sight: this may be a part's first sighting.
+                if score < SIGHTED_CONFIDENCE:
+                    continue
+                alone -= 1
+                number = alone
+            entry = (sample, np.asarray(box, dtype=np.float64), float(score))
+            parts.setdefault(int(number), []).append(entry)
     tracks = [_filled(part) for part in parts.values()]
     return _joined(sorted(tracks, key=lambda t: int(t.samples[0])), np.asarray(times_s))
 
@@ -210,33 +216,40 @@ def _filled(part: Sequence[tuple[int, Array, float]]) -> Track:
 
 
 def _joined(parts: list[Track], times_s: Array) -> list[Track]:
-    """Parts of one object put together, the best fit first."""
-    while True:
-        fits = [
-            (fit, first, second)
-            for first in range(len(parts))
-            for second in range(len(parts))
-            if (fit := _fit(parts[first], parts[second], times_s)) > 0
-        ]
-        if not fits:
-            return sorted(parts, key=lambda t: int(t.samples[0]))
-        _, first, second = max(fits)
-        whole = [
-            (int(sample), box, float(score))
-            for part in (parts[first], parts[second])
-            for sample, box, score, seen in zip(
-                part.samples, part.boxes, part.scores, part.sighted, strict=True
-            )
-            if seen
-        ]
-        parts = [p for i, p in enumerate(parts) if i not in (first, second)] + [_filled(whole)]
+    """Parts of one object put together, the best fit first; ``parts`` in order of their begins."""
+    begins = np.array([times_s[part.samples[0]] for part in parts])
+    fits = []
+    for first, part in enumerate(parts):
+        end = times_s[part.samples[-1]]
+        near = range(
+            int(np.searchsorted(begins, end, side="right")),
+            int(np.searchsorted(begins, end + GAP_S, side="right")),
+        )
+        fits += [(fit, first, n) for n in near if (fit := _fit(part, parts[n], times_s)) > 0]
+    follower: dict[int, int] = {}
+    led: set[int] = set()
+    for _, first, second in sorted(fits, reverse=True):
+        if first not in follower and second not in led:
+            follower[first] = second
+            led.add(second)
+    whole = []
+    for first in range(len(parts)):
+        if first in led:
+            continue
+        chain = [first]
+        while chain[-1] in follower:
+            chain.append(follower[chain[-1]])
+        whole.append(_filled([sighting for n in chain for sighting in _sightings(parts[n])]))
+    return whole
+
+
+def _sightings(part: Track) -> list[tuple[int, Array, float]]:
+    rows = zip(part.samples, part.boxes, part.scores, part.sighted, strict=True)
+    return [(int(sample), box, float(score)) for sample, box, score, seen in rows if seen]
 
 
 def _fit(before: Track, after: Track, times_s: Array) -> float:
     """How well ``after`` goes on where ``before`` ends: an IoU, 0 if it does not."""
-    gap = times_s[after.samples[0]] - times_s[before.samples[-1]]
-    if not 0 < gap <= GAP_S:
-        return 0.0
     guess = _carried_on(before, times_s, float(times_s[after.samples[0]]))
     found = float(overlaps(guess, after.boxes[:1])[0])
     return found if found >= _LEAST_IOU else 0.0

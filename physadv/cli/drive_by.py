@@ -1,0 +1,271 @@
+"""evaluate drive-by: films of an approach."""
+
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from physadv.calibrate.camera import load_camera
+from physadv.checks import UsageError, UserError
+from physadv.cli.console import progress_line
+from physadv.cli.drivefiles import keep_drives
+from physadv.cli.options import Device, JudgedNames
+from physadv.data.environment import choose_device
+from physadv.engine.local import Report, engine_of
+from physadv.evaluate.capture_plan import Printed, printed_runs
+from physadv.evaluate.drive_by import Drive, judge_film
+from physadv.evaluate.drive_plan import Car, DrivePlan, FilmCase
+from physadv.evaluate.filmlist import film_cases, read_film_list
+from physadv.evaluate.shotlist import treatment_named
+from physadv.evaluate.tracks import Choice
+from physadv.types import NOTHING
+from physadv.victim.detector import DetectorVictim
+from physadv.victim.named import load_named
+from physadv.victim.protocol import ClassifierVictim
+
+_FINDER = "yolov8n"
+
+
+def drive_by(
+    victim: JudgedNames,
+    result: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            metavar="FOLDER",
+            help="Where results go. Called again with the same one, it goes on where it stopped.",
+        ),
+    ],
+    videos: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="VIDEO...",
+            help="Films, folders of frames, or camera:N. Their names or folders say what they "
+            "show: clean.mp4, noise/pass_2.mov, adversarial_3.mp4.",
+        ),
+    ] = None,
+    manifest: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            help="Films instead: file, treatment, boxes, speed_log, anchor_s, anchor_m.",
+        ),
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="Run whose artwork is in the films: classes are its own.")
+    ] = None,
+    truth: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CLASS",
+            help="What is right to read; several all count (default: the run's).",
+            show_default=False,
+        ),
+    ] = None,
+    target: Annotated[
+        str,
+        typer.Option(
+            metavar="CLASS", help="The attacker's class (default: the run's).", show_default=False
+        ),
+    ] = "",
+    treatment: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Treatment of films that do not say: clean, blank, noise, control or adversarial.",
+        ),
+    ] = "",
+    every: Annotated[int, typer.Option(help="Look at every so manieth frame.", min=1)] = 10,
+    fps: Annotated[
+        float | None,
+        typer.Option(help="Look at so many frames a second instead.", show_default=False),
+    ] = None,
+    finder: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Detector that finds the object beside the victims' own; may be repeated "
+            "(default: yolov8n if no victim is one).",
+            show_default=False,
+        ),
+    ] = None,
+    boxes: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            help="Where the object is, instead of finders: file, frame, x1, y1, x2, y2.",
+        ),
+    ] = None,
+    follow: Annotated[
+        str,
+        typer.Option(
+            metavar="RULE",
+            help="Which of several objects: largest, longest, left, right, or TIME:X,Y.",
+        ),
+    ] = "largest",
+    object_height_mm: Annotated[
+        float | None,
+        typer.Option(help="Height of the object: its box gives distances.", show_default=False),
+    ] = None,
+    camera: Annotated[
+        Path | None, typer.Option(metavar="FILE.json", help="From `physadv calibrate camera`.")
+    ] = None,
+    fov_deg: Annotated[
+        float | None,
+        typer.Option(help="Horizontal field of view instead.", show_default=False),
+    ] = None,
+    monotone: Annotated[
+        bool, typer.Option("--monotone", help="The car only came nearer: distances never grow.")
+    ] = False,
+    confirm: Annotated[
+        str,
+        typer.Option(metavar="M/N", help="The object is known from M hits in N samples on."),
+    ] = "3/5",
+    speed_kmh: Annotated[
+        list[float] | None,
+        typer.Option(help="Speeds whose braking points are judged; may be repeated (20, 30, 50)."),
+    ] = None,
+    reaction_s: Annotated[float, typer.Option(help="Time until the brakes act.")] = 1.0,
+    deceleration_mps2: Annotated[float, typer.Option(help="Of the car.")] = 4.0,
+    annotate: Annotated[
+        bool, typer.Option("--annotate", help="Write films with what was read drawn in.")
+    ] = False,
+    frame_rate: Annotated[
+        float | None,
+        typer.Option(help="At which the pictures of a folder were taken.", show_default=False),
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="How long to look through a camera.")] = 60.0,
+    workers: Annotated[int, typer.Option(help="Films judged side by side.", min=1)] = 1,
+    json_out: Annotated[bool, typer.Option("--json", help="Print results as JSON.")] = False,
+    device: Device = "auto",
+) -> None:
+    """Judge films of an approach: what is read, from how far away, and in time to brake or not.
+
+    The object is found, followed and ranged; every victim reads it in each sampled frame. A rate
+    of frames misleads where a car latches what it has once seen: M-of-N confirmation and the
+    braking point tell what matters.
+    """
+    chosen = treatment_named(treatment) if treatment else None
+    if treatment and chosen is None:
+        raise UsageError(
+            f"treatment {treatment!r}",
+            "not one that is known",
+            "Use clean, blank, noise, control or adversarial.",
+        )
+    if manifest is not None and (videos or boxes is not None):
+        raise UsageError("--manifest", "films or boxes as well", "Give one or the other.")
+    if manifest is None and not videos:
+        raise UsageError("judge films", "none given", "Give films, or --manifest.")
+    cases = (
+        read_film_list(manifest)
+        if manifest is not None
+        else film_cases(videos or [], treatment=chosen, boxes=boxes)
+    )
+    printed = printed_runs([run])[0][0] if run is not None else None
+    plan = DrivePlan(
+        tuple(victim),
+        _truth(truth or [], printed),
+        target or ("" if printed is None else printed.target),
+        "" if printed is None else printed.run,
+        "" if printed is None else printed.artwork_sha256,
+        _finders(finder or [], victim),
+        every,
+        fps,
+        frame_rate,
+        seconds,
+        Choice.parse(follow),
+        None if camera is None else load_camera(camera),
+        fov_deg,
+        object_height_mm,
+        monotone,
+        Car(*_rule(confirm), tuple(speed_kmh or (20.0, 30.0, 50.0)), reaction_s, deceleration_mps2),
+        str(choose_device(device)),
+    )
+    _check_distance(plan)
+    _check_cameras(cases, plan)
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    drives: list[Drive] = []
+    with progress_line() as line:
+        for drive in engine_of(workers).map(
+            partial(_judge, plan=plan, out=result, annotate=annotate), cases, line.update
+        ):
+            drives.append(drive)
+    if not any(drive.records for drive in drives):
+        why = drives[0].problem
+        raise UserError(
+            f"judge {len(cases)} film{'s' if len(cases) > 1 else ''}",
+            f"none shows what is looked for ({drives[0].case.name}: {why})",
+            "Give --boxes, or a --finder that sees it.",
+        )
+    keep_drives(result, drives, plan, started, json_out=json_out)
+
+
+def _judge(case: FilmCase, report: Report, *, plan: DrivePlan, out: Path, annotate: bool) -> Drive:
+    """One film, as a task of an engine."""
+    drive = judge_film(case, plan, out, report)
+    return drive
+
+
+def _truth(names: list[str], printed: Printed | None) -> tuple[str, ...]:
+    found = tuple(names) or (() if printed is None else printed.true_names)
+    if not found:
+        raise UsageError(
+            "judge films", "nothing says what is right to read", "Give --truth or --run."
+        )
+    if found == (NOTHING,):
+        raise UserError(
+            "judge films of a run that makes something appear",
+            "there is no object to follow",
+            "Judge photographs of it: `physadv evaluate captures`.",
+        )
+    return found
+
+
+def _finders(names: list[str], victims: list[str]) -> tuple[str, ...]:
+    """Who finds the object beside the victims that can."""
+    if names:
+        return tuple(names)
+    loaded = [load_named(name.partition("+")[0]) for name in victims]
+    return () if any(isinstance(one, DetectorVictim) for one in loaded) else (_FINDER,)
+
+
+def _rule(text: str) -> tuple[int, int]:
+    least, _, of = text.partition("/")
+    if not (least.isdecimal() and of.isdecimal()):
+        raise UsageError(f"--confirm {text!r}", "not M/N", "Give two whole numbers, e.g. 3/5.")
+    return int(least), int(of)
+
+
+def _check_distance(plan: DrivePlan) -> None:
+    """Check that what is given for distances is all that they need."""
+    if plan.camera is not None and plan.fov_deg is not None:
+        raise UsageError("--camera and --fov-deg", "both", "Give one of them.")
+    known = plan.camera is not None or plan.fov_deg is not None
+    if plan.object_height_mm is not None and not known:
+        raise UsageError(
+            "distances from --object-height-mm",
+            "the camera's focal length is not known",
+            "Give --camera FILE.json or --fov-deg as well; without all of them sizes in pixels "
+            "are reported.",
+        )
+    if known and plan.object_height_mm is None:
+        raise UsageError(
+            "distances from a camera",
+            "the object's height is not known",
+            "Give --object-height-mm as well.",
+        )
+
+
+def _check_cameras(cases: list[FilmCase], plan: DrivePlan) -> None:
+    """A camera is there once: who needs to know first where the object is cannot look again."""
+    if not any(case.source.startswith("camera:") for case in cases):
+        return
+    for name in plan.victims:
+        if "+" not in name and isinstance(load_named(name), ClassifierVictim):
+            raise UsageError(
+                f"judge a camera with {name}",
+                "a classifier is shown the object after it was followed through the whole film",
+                "Give DETECTOR+CLASSIFIER, or film first.",
+            )

@@ -1,0 +1,68 @@
+"""What evaluate drive-by leaves: tables, ``run.json``, the page, and words on the terminal."""
+
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from physadv.cli.console import out
+from physadv.cli.objects import tell_skipped
+from physadv.data.environment import versions
+from physadv.data.files import atomic_path, write_json
+from physadv.data.film import Sampling
+from physadv.evaluate.drive_by import Drive
+from physadv.evaluate.drive_plan import DrivePlan
+from physadv.evaluate.trials import TRIALS_NAME, trials_frame
+
+PAGE, TABLE = "drive_by.html", "films.csv"
+
+
+def keep_drives(
+    result: Path, drives: Sequence[Drive], plan: DrivePlan, started: str, *, json_out: bool
+) -> None:
+    """Write what was read into the folder ``result`` and print the tables."""
+    trials = trials_frame([trial for drive in drives for trial in drive.trials])
+    films = [record for drive in drives for record in drive.records]
+    skipped = [(drive.case.name, drive.problem) for drive in drives if drive.problem]
+    with atomic_path(result / TRIALS_NAME) as temporary:
+        trials.write_parquet(temporary)
+    with atomic_path(result / TABLE) as temporary:
+        pl.DataFrame([_flat(film) for film in films]).write_csv(temporary)
+    facts: dict[str, Any] = {
+        "command": shlex.join(["physadv", *sys.argv[1:]]),
+        "started": started,
+        "sampling": Sampling(plan.every, plan.fps).describe(),
+        "confirm": [plan.car.least, plan.car.of],
+        "reaction_s": plan.car.reaction_s,
+        "deceleration_mps2": plan.car.deceleration_mps2,
+    }
+    written = {
+        **facts,
+        "plan": plan.describe(),
+        "versions": versions(),
+        "films": films,
+        "skipped": [{"film": film, "reason": reason} for film, reason in skipped],
+    }
+    write_json(result / "run.json", written)
+    if json_out:
+        print(json.dumps(written, indent=2))
+        return
+    for film in films:
+        out.print(film)
+    tell_skipped(skipped)
+
+
+def _flat(film: dict[str, Any]) -> dict[str, Any]:
+    """A film's record as one row: each speed has columns of its own."""
+    row = {k: v for k, v in film.items() if k not in ("speeds", "track", "notes", "height_px")}
+    row |= {"first_height_px": film["height_px"][0], "last_height_px": film["height_px"][1]}
+    row |= {f"track_{name}": value for name, value in film["track"].items()}
+    for speed in film["speeds"]:
+        at = f"{speed['speed_kmh']:g}_kmh"
+        row |= {f"in_time_at_{at}": speed["in_time"], f"confirmed_m_at_{at}": speed["confirmed_m"]}
+        row |= {f"braking_m_at_{at}": speed["braking_m"]}
+    return row | {"notes": "; ".join(film["notes"])}
