@@ -1,8 +1,8 @@
 """Folders of simulated films: painted into a rendered drive, or rendered; cut short and resumed."""
 
 import hashlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from physadv.calibrate.pose import distance_from_box
 from physadv.checks import UserError
 from physadv.data.boxes import FrameBox, read_boxes
 from physadv.data.files import read_json
-from physadv.data.film import Frame
+from physadv.data.film import Film
 from physadv.evaluate.approach import Approach, render, truths
 from physadv.evaluate.approachfilm import CAMERA, TRUTH, read_truth, simulate_approach
 from physadv.evaluate.conditions import NEUTRAL
@@ -28,32 +28,6 @@ from physadv.scene.schema import Scene
 from physadv.types import TREATMENTS
 
 DRIVE = Approach(start_m=13, end_m=11.2, fps=8, speed_kmh=10, shutter_s=0)
-
-
-@dataclass(frozen=True)
-class Film:
-    """A film of frames [N,H,W,3] in memory, eight a second."""
-
-    pictures: np.ndarray
-    name: str = "drive.mp4"
-    identity: str = "drive"
-    notes: tuple[str, ...] = ()
-
-    @property
-    def width_px(self) -> int:
-        return self.pictures.shape[2]
-
-    @property
-    def height_px(self) -> int:
-        return self.pictures.shape[1]
-
-    @property
-    def frames_hint(self) -> int:
-        return len(self.pictures)
-
-    def frames(self, after: int = -1) -> Iterator[Frame]:
-        for index in range(after + 1, len(self.pictures)):
-            yield Frame(index, index / 8, self.pictures[index])
 
 
 def store(path: Path, frames: Frames) -> None:
@@ -78,8 +52,8 @@ def clean() -> tuple[Scene, np.ndarray]:
 
 
 @pytest.fixture
-def film(clean: tuple[Scene, np.ndarray]) -> Film:
-    return Film(clean[1])
+def film(clean: tuple[Scene, np.ndarray], film_of: Callable[[np.ndarray], Film]) -> Film:
+    return film_of(clean[1])
 
 
 @pytest.fixture
