@@ -15,9 +15,11 @@ from physadv.calibrate.camera import load_camera
 from physadv.calibrate.pose import distance_from_box
 from physadv.cli.main import main
 from physadv.data.boxes import FrameBox, read_boxes, write_boxes
+from physadv.data.files import find_external
 from physadv.data.videowriter import write_video
 from physadv.evaluate.approachfilm import read_truth
 from physadv.evaluate.facefit import fit_face, square_outline
+from physadv.evaluate.matching import overlaps
 from physadv.evaluate.octagon import find_octagon
 from physadv.scene.catalog import load_object_scene, load_scene
 from physadv.scene.faces import draw_face
@@ -306,3 +308,50 @@ def test_interrupted_says_how_to_go_on(
     assert f"physadv simulate approach {scene_file}" in told
     assert not list(tmp_path.glob("out/*.mp4"))
     assert not list(tmp_path.glob("out/.*"))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--finder", "gtsrb-cnn"), "it is no detector"),
+        (("--finder", "nobody"), "no such name"),
+        (("--follow", "middle"), "no such rule"),
+    ],
+)
+def test_finders_that_cannot_find(
+    drive: Path,
+    run: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, str],
+    said: str,
+) -> None:
+    film = drive / "clean.mp4"
+    assert call("drive-by", run, film, *words, "--out", tmp_path / "out") == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.realdata
+def test_a_real_sign_is_found_and_painted(run: Path, tmp_path: Path) -> None:
+    name = "driveby_stop_sign_A.mp4"
+    film = find_external(f"data/videos/{name}")
+    with av.open(str(film)) as container:
+        frames = [
+            (frame.time, frame.to_ndarray(format="rgb24"))
+            for frame, _ in zip(container.decode(video=0), range(6), strict=False)
+        ]
+    write_video(tmp_path / name, frames)
+    words = ("--follow", "right", "--treatment", "blank", "--out", tmp_path / "out")
+    assert call("drive-by", run, tmp_path / name, *words) == 0
+    known = read_boxes(find_external("data/videos/stop_sign_boxes.csv"), name)
+    painted = read_boxes(tmp_path / "out" / "boxes.csv", "blank.mp4")
+    assert len(painted) >= 5
+    for number, picture in enumerate(pictures(tmp_path / "out" / "blank.mp4")):
+        if number in painted:
+            box = painted[number].box
+            assert overlaps(known[number].box, box[None])[0] > 0.85
+            # A grey card hides the lower half of the legend and the red below it.
+            x, y = (box[:2] + np.array([0.5, 0.75]) * (box[2:] - box[:2])).astype(int)
+            assert np.ptp(picture[y, x].astype(int)) < 25
+            assert np.ptp(frames[number][1][y, x].astype(int)) > 50
