@@ -20,7 +20,7 @@ from physadv.data.files import read_json, sha256_of
 from physadv.data.video import open_video
 from physadv.data.videowriter import write_video
 from physadv.evaluate.approach import Approach
-from physadv.evaluate.approachfilm import TRUTH, simulate_approach
+from physadv.evaluate.approachfilm import CAMERA, TRUTH, simulate_approach
 from physadv.evaluate.finding import find_boxes
 from physadv.evaluate.paintin import PaintIn, paint_in
 from physadv.evaluate.simulations import BOXES
@@ -122,7 +122,7 @@ def drive_by(
         out.print(f"left as they are: frames {left} (object not recognised)", markup=False)
     for name, (least, middle, most) in manifest["measured"].items():
         out.print(f"  {name:10} {least:g} to {most:g}, median {middle:g}", markup=False)
-    _tell(folder, manifest)
+    _tell(folder, manifest, ["--boxes", folder / BOXES, "--run", run])
 
 
 @app.command("approach")
@@ -160,9 +160,10 @@ def approach(
     artwork = None if run is None else load_artwork(run)
     drive = Approach(speed_kmh, start_m, end_m, fps, lateral_m, height_m, turn_deg, shutter_s)
     shown = _treatments(treatment) if treatment or artwork is not None else ("clean",)
+    sign = _sign_scene(scene, run)
     with _said_how_to_go_on(), progress_line() as line:
         manifest = simulate_approach(
-            _sign_scene(scene, run),
+            sign,
             drive,
             folder,
             partial(write_video, crf=crf),
@@ -179,7 +180,10 @@ def approach(
         f"of each are in {folder / TRUTH}",
         markup=False,
     )
-    _tell(folder, manifest)
+    known: list[object] = ["--camera", folder / CAMERA]
+    known += ["--object-height-mm", f"{sign.carrier.width_mm:g}"]
+    truth = [word for name in sign.carrier.true_class for word in ("--truth", name)]
+    _tell(folder, manifest, known + (truth if run is None else ["--run", run]))
 
 
 def _treatments(names: list[str] | None) -> tuple[Treatment, ...]:
@@ -226,10 +230,15 @@ def _sign_scene(name: str | None, run: Path | None) -> Scene:
     return scene
 
 
-def _tell(folder: Path, manifest: dict[str, Any]) -> None:
-    """Say what was written."""
-    films = ", ".join(one["file"] for one in manifest["films"].values())
-    out.print(f"{folder}: {films}; the object's boxes are in {folder / BOXES}", markup=False)
+def _tell(folder: Path, manifest: dict[str, Any], known: list[object]) -> None:
+    """Say what was written, and how to judge it with what is ``known``."""
+    films = [one["file"] for one in manifest["films"].values()]
+    out.print(
+        f"{folder}: {', '.join(films)}; the object's boxes are in {folder / BOXES}", markup=False
+    )
+    words = [*(folder / name for name in films), *known]
+    command = shlex.join(["physadv", "evaluate", "drive-by", *map(str, words)])
+    out.print(f"judge with:\n  {command} --victim NAME --out FOLDER", markup=False)
 
 
 @contextmanager

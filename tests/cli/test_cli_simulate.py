@@ -130,6 +130,7 @@ def test_painted_into_the_film_is_what_the_print_on_the_sign_looks_like(
     said = capsys.readouterr().out
     assert "painted 5 of 5 frames that have a box" in said
     assert "clean.mp4, blank.mp4, noise.mp4, adversarial.mp4" in said
+    assert f"{out}/adversarial.mp4 --boxes {out}/boxes.csv --run {run} --victim NAME" in said
     assert {path.name for path in out.iterdir()} == {
         *("clean.mp4", "blank.mp4", "noise.mp4", "adversarial.mp4"),
         *("boxes.csv", "placements.csv", "simulation.json"),
@@ -194,8 +195,13 @@ def test_a_patch_is_painted_on_people_in_a_film_of_odd_size(
     assert "not of a sign" in capsys.readouterr().err
 
 
-def test_a_drive_without_a_run_shows_the_clean_sign(tmp_path: Path, scene_file: Path) -> None:
+def test_a_drive_without_a_run_shows_the_clean_sign(
+    tmp_path: Path, scene_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert call("approach", scene_file, *DRIVE, "--fps", 2, "--out", tmp_path) == 0
+    said = capsys.readouterr().out
+    assert f"{tmp_path}/clean.mp4 --camera {tmp_path}/camera.json --object-height-mm 762" in said
+    assert "--truth Stop --truth stop --truth 'stop sign' --victim NAME" in said
     assert [path.name for path in tmp_path.glob("*.mp4")] == ["clean.mp4"]
 
 
