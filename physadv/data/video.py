@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice, pairwise
 from pathlib import Path
 
 import av
@@ -20,16 +21,18 @@ from physadv.data.files import sha256_of
 from physadv.data.film import FilmFault, Frame, Picture, Sampling
 
 _HD_HEIGHT = 720  # from here an untagged film is BT.709, below BT.601, as players take it
+_LOOKED_AT = 32  # frames by which it is told whether an AVI's are in order
 _BT601, _BT709 = 5, 1  # of swscale
 _UNSPECIFIED = 2  # AVCOL_SPC_UNSPECIFIED
 _HDR = {ColorTrc.SMPTE2084.value: "PQ", ColorTrc.ARIB_STD_B67.value: "HLG"}
-_MISSING_SHARE = 0.02  # of the frames that a container promises; edit lists drop a few
+_END_SLACK_S, _MISSING_SHARE = 0.25, 0.02  # of the time that a container promises
 
 
 @dataclass(frozen=True)
 class Video:
-    """A video file; see ``physadv.data.film.Film``. ``count`` is the container's frame count, 0 if
-    it has none; ``rate`` its average frame rate, 0 if unknown."""
+    """A video file; see ``physadv.data.film.Film``. ``count`` is the container's frame count,
+    ``rate`` its average frame rate, ``duration_s`` how long it says it lasts; 0 where unknown.
+    ``counted`` tells that its frames are timed by that rate, for want of time stamps."""
 
     path: Path
     sampling: Sampling
@@ -37,7 +40,9 @@ class Video:
     height_px: int
     count: int
     rate: float
+    duration_s: float
     codec: str
+    counted: bool
     notes: tuple[str, ...]
 
     @property
@@ -105,10 +110,11 @@ class Video:
                 if not picker.takes(index, time_s - first) or index <= after:
                     continue
                 yield Frame(index, time_s - first, self._upright(frame, index, asked))
-            self._check_end(index + 1, asked)
+            if first is not None and last is not None:
+                self._check_end(max(last, last - first), asked)
 
     def _time(self, frame: VideoFrame, index: int, asked: str) -> float:
-        if frame.time is not None:
+        if frame.time is not None and not self.counted:
             return float(frame.time)
         if self.rate > 0:
             return index / self.rate
@@ -127,11 +133,14 @@ class Video:
             )
         return rgb
 
-    def _check_end(self, seen: int, asked: str) -> None:
-        if self.count - seen > max(2, _MISSING_SHARE * self.count):
+    def _check_end(self, last_s: float, asked: str) -> None:
+        """A container cut off in the middle reads as if it ended there."""
+        missing = self.duration_s - last_s
+        frame_s = 1 / self.rate if self.rate > 0 else 0.0
+        if missing > max(_END_SLACK_S, 3 * frame_s, _MISSING_SHARE * self.duration_s):
             raise FilmFault(
                 asked,
-                f"it ends after {seen} of {self.count} frames",
+                f"it ends at {last_s:.2f} s of {self.duration_s:.2f} s",
                 "It was cut off: copy it again; what is there is kept.",
             )
 
@@ -168,12 +177,27 @@ def open_video(path: Path, *, every: int = 1, fps: float | None = None) -> Video
             )
         if frame.interlaced_frame:
             notes.append(f"{path.name} is interlaced; its frames are read as they are, combed")
-        if frame.time is None:
-            notes.append(f"{path.name} has no time stamps; its average frame rate is used")
+        counted = frame.time is None or (container.format.name == "avi" and _reordered(path))
+        if counted:
+            notes.append(f"{path.name} has no time stamps of its own; its frame rate is used")
         height, width = _upright(frame).shape[:2]
         rate = float(stream.average_rate or 0)
+        lasts = 0.0
+        if stream.duration is not None and stream.time_base is not None:
+            lasts = float(stream.duration * stream.time_base)
+        elif container.duration is not None and len(container.streams) == 1:
+            lasts = container.duration / av.time_base
         codec = stream.codec_context.name
-        return Video(path, sampling, width, height, stream.frames, rate, codec, tuple(notes))
+        return Video(
+            path, sampling, width, height, stream.frames, rate, lasts, codec, counted, tuple(notes)
+        )
+
+
+def _reordered(path: Path) -> bool:
+    """Whether an AVI, which stores no time of display, holds frames out of their order."""
+    with _opened(path) as (container, stream):
+        times = [frame.time or 0.0 for frame in islice(container.decode(stream), _LOOKED_AT)]
+    return any(later <= earlier for earlier, later in pairwise(times))
 
 
 @contextmanager

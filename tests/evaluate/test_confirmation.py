@@ -1,0 +1,162 @@
+"""What a car knows, and when: against brute force and sums done by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from physadv.checks import UserError
+from physadv.evaluate.confirmation import (
+    braking_distance_m,
+    confirmed_at,
+    longest_run,
+    looks_at_speed,
+)
+from physadv.evaluate.drive_plan import Car
+from physadv.evaluate.drive_records import film_record
+from physadv.evaluate.ranging import Ranges, unknown_ranges
+
+SEQUENCES = st.lists(st.booleans(), max_size=40)
+
+
+@given(SEQUENCES, st.integers(1, 6), st.integers(0, 5))
+def test_confirmation_is_that_of_brute_force(hits, least, more):
+    of = least + more
+    expected = next(
+        (i for i in range(len(hits)) if sum(hits[max(0, i - of + 1) : i + 1]) >= least), None
+    )
+    assert confirmed_at(hits, least, of) == expected
+
+
+@given(SEQUENCES, st.integers(1, 5), st.integers(0, 4), st.data())
+def test_one_more_hit_never_confirms_later(hits, least, more, data):
+    if not hits:
+        return
+    before = confirmed_at(hits, least, least + more)
+    extra = list(hits)
+    extra[data.draw(st.integers(0, len(hits) - 1))] = True
+    after = confirmed_at(extra, least, least + more)
+    assert before is None or (after is not None and after <= before)
+
+
+@pytest.mark.parametrize(("least", "of"), [(0, 3), (4, 3), (-1, -1)])
+def test_a_rule_that_cannot_be_is_refused(least, of):
+    with pytest.raises(UserError, match="M/N"):
+        confirmed_at([True], least, of)
+
+
+@given(SEQUENCES)
+def test_the_longest_run_is_that_of_brute_force(missed):
+    times = np.cumsum(np.linspace(0.1, 0.5, len(missed))).tolist()
+    runs = []
+    for first in range(len(missed)):
+        for last in range(first, len(missed)):
+            whole = all(missed[first : last + 1])
+            alone = (first == 0 or not missed[first - 1]) and (
+                last == len(missed) - 1 or not missed[last + 1]
+            )
+            if whole and alone:
+                runs.append((times[min(last + 1, len(times) - 1)] - times[first], first, last))
+    found = longest_run(missed, times)
+    if not runs:
+        assert found is None
+    else:
+        assert found is not None
+        longest = max(run[0] for run in runs)
+        assert longest in [run[0] for run in runs if run[1:] == found]
+
+
+def test_braking_points_of_the_protocol():
+    # 50 km/h: 38 m, 20 km/h: 9.4 m at 1 s and 4 m/s^2.
+    assert braking_distance_m(50 / 3.6, 1.0, 4.0) == pytest.approx(38.0, abs=0.05)
+    assert braking_distance_m(20 / 3.6, 1.0, 4.0) == pytest.approx(9.41, abs=0.01)
+    with pytest.raises(UserError):
+        braking_distance_m(10, 1, 0)
+
+
+def test_a_faster_car_has_fewer_looks():
+    # Filmed at 5 m/s, 10 looks a second: one every 0.5 m.
+    distances = 50 - 0.5 * np.arange(90)
+    same = looks_at_speed(distances, 5.0, 0.1)
+    assert same.tolist() == list(range(90))
+    four_times = looks_at_speed(distances, 20.0, 0.1)
+    assert four_times.tolist() == list(range(0, 90, 4))
+    slower = looks_at_speed(distances, 1.0, 0.1)
+    assert slower.tolist() == list(range(90))
+
+
+@given(
+    st.lists(st.floats(0.01, 3.0), min_size=1, max_size=50),
+    st.floats(0.5, 40.0),
+    st.floats(0.02, 2.0),
+)
+def test_looks_at_a_speed_are_the_nearest_samples(steps, speed, interval):
+    distances = 100 - np.cumsum(steps)
+    taken = looks_at_speed(distances, speed, interval)
+    assert (np.diff(taken) > 0).all()
+    assert taken[0] == 0
+    passed = (distances[0] - distances) / speed
+    for tick in np.arange(0.0, passed[-1], interval):
+        nearest = np.abs(passed - tick).min()
+        assert np.abs(passed[taken] - tick).min() == pytest.approx(nearest, abs=1e-9)
+
+
+def _record(verdicts, distances, car, interval=0.1, before=None):
+    times = [interval * i for i in range(len(verdicts))]
+    ranges = Ranges(np.asarray(distances, float), np.zeros(len(verdicts)), "box")
+    return film_record(times, verdicts, ranges, car, interval_s=interval, missed_before_m=before)
+
+
+def test_a_record_by_hand():
+    verdicts = ["missed", "hit", "missed", "missed", "target", "hit", "hit", "hit", "missed"]
+    distances = [40, 36, 32, 28, 24, 20, 16, 12, 8]
+    # 10 m/s with a look each 0.4 s: every sample. Braking point 10 + 100 / 8 = 22.5 m.
+    record = _record(verdicts, distances, Car(3, 5, (36.0,), 1.0, 4.0), 0.4)
+    assert record["samples"] == 9
+    assert (record["hit"], record["missed"], record["target"]) == (4, 4, 1)
+    assert record["first_hit_m"] == 36
+    assert record["longest_missed_s"] == pytest.approx(1.2)
+    assert record["longest_missed_m"] == pytest.approx(32 - 20)
+    assert record["confirmed_m"] == 12  # at 16 m the hit at 36 m is out of the last five
+    assert record["target_confirmed_m"] is None
+    speed = record["speeds"][0]
+    assert speed["braking_m"] == pytest.approx(22.5)
+    assert speed["looks"] == 9
+    assert speed["in_time"] is False
+
+
+def test_a_fast_car_confirms_later_than_the_film_that_was_taken_slowly():
+    verdicts = ["hit"] * 100
+    distances = np.linspace(40, 10, 100)
+    car = Car(3, 5, (20.0, 72.0), 1.0, 4.0)
+    record = _record(verdicts, distances, car, 0.5)
+    slow, fast = record["speeds"]
+    assert record["confirmed_m"] == pytest.approx(distances[2])
+    # 20 m/s: looks at 40, 30 and 20 m; three hits at 20 m, far too late for 70 m.
+    assert fast["confirmed_m"] == pytest.approx(20, abs=0.4)
+    assert slow["in_time"] is True
+    # The film begins at 40 m, within the braking distance of 72 km/h: it cannot tell.
+    assert fast["in_time"] is None
+    assert "from 40 m" in fast["why"]
+
+
+def test_what_a_film_cannot_tell_is_not_told():
+    car = Car(1, 1, (36.0,), 1.0, 4.0)
+    far = _record(["missed"] * 5, [60, 55, 50, 45, 40], car)["speeds"][0]
+    assert far["in_time"] is None
+    assert "to 40 m" in far["why"]
+    nothing = film_record(
+        [0.0, 0.1],
+        ["missed", "missed"],
+        unknown_ranges(2),
+        car,
+        interval_s=0.1,
+        missed_before_m=None,
+    )
+    assert nothing["speeds"][0]["in_time"] is None
+    # Found only at 18 m, but by the victim itself, and the film began at 60 m: too late.
+    late = _record(["hit"] * 5, [18, 16, 14, 12, 10], car, before=60.0)["speeds"][0]
+    assert late["in_time"] is False
+    # The same where another had found it late: the victim was never asked before.
+    unknown = _record(["hit"] * 5, [18, 16, 14, 12, 10], car)["speeds"][0]
+    assert unknown["in_time"] is None
