@@ -36,6 +36,7 @@ COMMANDS: dict[str, Command] = {
     "calibrate": Command("calibrate:app", "Calibrate what lies between screen and street."),
     "plan": Command("plan:app", "Plan a field test: how many photographs, from where."),
     "evaluate": Command("judge:app", "Judge an artwork with controls and intervals."),
+    "simulate": Command("simulate:app", "Make films to rehearse with before anything is printed."),
     "report": Command(
         "make:report",
         "Write RUN/report.html from what the run folder holds; no victim is run.",

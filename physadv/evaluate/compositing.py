@@ -15,6 +15,7 @@ Array = npt.NDArray[np.float64]
 _LAYER_TX = 600
 _MOST_OVERSAMPLE = 16
 _MIN_PIXELS = 30
+_BLUR_REACH = 4.0  # sigmas beyond which nothing of a blurred print is seen
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ def stick(
     colours: Picture,
     mask: npt.NDArray[np.bool_],
     lighting: Lighting,
+    blur_px: float = 0.0,
 ) -> Picture:
     """Composite a print onto the sign.
 
@@ -120,6 +122,7 @@ def stick(
         colours: [T,T,3] uint8 RGB of the print over the face's square.
         mask: [T,T] True where it is stuck.
         lighting: From ``match_lighting``.
+        blur_px: Sigma of the photograph's blur beyond the average over a pixel.
 
     Returns:
         [H,W,3] uint8 RGB.
@@ -129,14 +132,17 @@ def stick(
     layer = layer.repeat(factor, 0).repeat(factor, 1)
     square = project(face_to_photo(corners), np.array([[0.0, 0], [1, 0], [1, 1], [0, 1]]))
     box = bounding_box(square)
-    low = np.floor(box[:2]).astype(int).clip(0)
-    high = np.minimum(np.ceil(box[2:]).astype(int), photo.shape[1::-1])
+    rim = int(np.ceil(_BLUR_REACH * blur_px))
+    low = (np.floor(box[:2]).astype(int) - rim).clip(0)
+    high = np.minimum(np.ceil(box[2:]).astype(int) + rim, photo.shape[1::-1])
     if (high <= low).any():
         return photo.copy()
     oversample = int(np.clip(np.ceil(len(layer) / (box[2:] - box[:2]).min()), 3, _MOST_OVERSAMPLE))
     part = photo[low[1] : high[1], low[0] : high[0]]
     warped = _warp_face(layer, corners - low, part.shape, oversample).astype(np.float32)
     small = cv2.resize(warped, (part.shape[1], part.shape[0]), interpolation=cv2.INTER_AREA)
+    if blur_px > 0:
+        small = cv2.GaussianBlur(small, (0, 0), blur_px)
     alpha = small[..., 3:] / 255
     pure = small[..., :3] / np.maximum(alpha, 1e-3)
     lit = replace(lighting, centre=lighting.centre - low).apply(pure)

@@ -1,10 +1,14 @@
 """Artworks and an analytic victim for the judge's tests."""
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from torch import Tensor, nn
 
 from physadv.artwork.files import Artwork
+from physadv.data.film import Film, Frame
 from physadv.scene.catalog import load_grid
 from physadv.scene.faces import draw_face
 from physadv.scene.schema import Grid
@@ -54,3 +58,34 @@ def small_grid() -> Grid:
     content = load_grid("rp2_lab").model_dump()
     cells = [{"distance_m": 3.0, "yaw_deg": 0}, {"distance_m": 9.0, "yaw_deg": 30}]
     return Grid.model_validate({**content, "name": "small", "cells": cells})
+
+
+@dataclass(frozen=True)
+class PictureFilm:
+    """A film of pictures [N,H,W,3] in memory, eight a second."""
+
+    pictures: np.ndarray
+    name: str = "drive.mp4"
+    identity: str = "drive"
+    notes: tuple[str, ...] = ()
+
+    @property
+    def width_px(self) -> int:
+        return self.pictures.shape[2]
+
+    @property
+    def height_px(self) -> int:
+        return self.pictures.shape[1]
+
+    @property
+    def frames_hint(self) -> int:
+        return len(self.pictures)
+
+    def frames(self, after: int = -1) -> Iterator[Frame]:
+        for index in range(after + 1, len(self.pictures)):
+            yield Frame(index, index / 8, self.pictures[index])
+
+
+@pytest.fixture
+def film_of() -> Callable[[np.ndarray], Film]:
+    return PictureFilm
