@@ -13,9 +13,11 @@ from physadv.cli.console import progress_line
 from physadv.cli.drivefiles import keep_drives
 from physadv.cli.options import Device, JudgedNames
 from physadv.data.environment import choose_device
+from physadv.data.films import is_camera
 from physadv.engine.local import Report, engine_of
 from physadv.evaluate.capture_plan import Printed, printed_runs
-from physadv.evaluate.drive_by import Drive, judge_film
+from physadv.evaluate.drive_by import Drive, film_of, judge_film
+from physadv.evaluate.drive_film import annotate_film, annotated_path
 from physadv.evaluate.drive_plan import Car, DrivePlan, FilmCase
 from physadv.evaluate.filmlist import film_cases, read_film_list
 from physadv.evaluate.shotlist import treatment_named
@@ -230,6 +232,17 @@ def drive_by(
 def _judge(case: FilmCase, report: Report, *, plan: DrivePlan, out: Path, annotate: bool) -> Drive:
     """One film, as a task of an engine."""
     drive = judge_film(case, plan, out, report)
+    if annotate and drive.followed is not None and not is_camera(case.source):
+        for victim, readings in drive.readings.items():
+            annotate_film(
+                annotated_path(out, case.name, victim),
+                film_of(case, plan),
+                drive.followed,
+                victim,
+                readings,
+                plan.car,
+                partial(report, f"draw {case.name} ({victim})"),
+            )
     return drive
 
 
@@ -297,7 +310,7 @@ def _check_distance(plan: DrivePlan) -> None:
 
 def _check_cameras(cases: list[FilmCase], plan: DrivePlan) -> None:
     """A camera is there once: who needs to know first where the object is cannot look again."""
-    if not any(case.source.startswith("camera:") for case in cases):
+    if not any(is_camera(case.source) for case in cases):
         return
     for name in plan.victims:
         if "+" not in name and isinstance(load_named(name), ClassifierVictim):

@@ -111,13 +111,7 @@ def judge_film(
     victims = [load_victim_on(name, plan.device) for name in plan.victims]
     detectors = _detectors(victims, plan, boxes_given=case.boxes is not None)
     try:
-        film = open_film(
-            case.source,
-            every=plan.every,
-            fps=plan.fps,
-            frame_rate=plan.frame_rate,
-            seconds=plan.seconds,
-        )
+        film = film_of(case, plan)
     except UserError as error:
         return Drive(case, problem=f"{error.got}. {error.do}")
     with ExitStack() as logs_open:
@@ -191,6 +185,21 @@ def judge_film(
         tuple(film_records(case, plan, followed, victims, readings)),
         followed.notes,
         fault,
+    )
+
+
+def film_of(case: FilmCase, plan: DrivePlan) -> Film:
+    """A case's film, sampled as planned.
+
+    Raises:
+        UserError: If it cannot be read.
+    """
+    return open_film(
+        case.source,
+        every=plan.every,
+        fps=plan.fps,
+        frame_rate=plan.frame_rate,
+        seconds=plan.seconds,
     )
 
 

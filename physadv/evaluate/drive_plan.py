@@ -8,6 +8,7 @@ from typing import Any
 
 from physadv.calibrate.camera import CameraCalibration, camera_from_fov
 from physadv.checks import UserError, check_range
+from physadv.data.films import is_camera
 from physadv.evaluate.capture_plan import Printed
 from physadv.evaluate.confirmation import braking_distance_m, check_rule
 from physadv.evaluate.shotlist import treatment_named
@@ -127,9 +128,7 @@ def unique_names(sources: Sequence[str]) -> list[str]:
     Raises:
         UserError: If a film is given twice.
     """
-    paths = [
-        Path(source).resolve() if not source.startswith("camera:") else None for source in sources
-    ]
+    paths = [Path(source).resolve() if not is_camera(source) else None for source in sources]
     for depth in range(1, 100):
         names = [
             source if path is None else "/".join(path.parts[-depth:])
