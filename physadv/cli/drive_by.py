@@ -11,23 +11,25 @@ from physadv.calibrate.camera import load_camera
 from physadv.checks import UsageError, UserError
 from physadv.cli.console import progress_line
 from physadv.cli.drivefiles import keep_drives
+from physadv.cli.driveoptions import (
+    check_cameras,
+    check_distance,
+    finders_for,
+    parse_anchor,
+    parse_rule,
+    true_names,
+)
 from physadv.cli.options import Device, JudgedNames
 from physadv.data.environment import choose_device
 from physadv.data.films import is_camera
 from physadv.engine.local import Report, engine_of
-from physadv.evaluate.capture_plan import Printed, printed_runs
+from physadv.evaluate.capture_plan import printed_runs
 from physadv.evaluate.drive_by import Drive, film_of, judge_film
 from physadv.evaluate.drive_film import annotate_film, annotated_path
 from physadv.evaluate.drive_plan import Car, DrivePlan, FilmCase
 from physadv.evaluate.filmlist import film_cases, read_film_list
 from physadv.evaluate.shotlist import treatment_named
 from physadv.evaluate.tracks import Choice
-from physadv.types import NOTHING
-from physadv.victim.detector import DetectorVictim
-from physadv.victim.named import load_named
-from physadv.victim.protocol import ClassifierVictim
-
-_FINDER = "yolov8n"
 
 
 def drive_by(
@@ -56,7 +58,10 @@ def drive_by(
         ),
     ] = None,
     run: Annotated[
-        Path | None, typer.Option(help="Run whose artwork is in the films: classes are its own.")
+        Path | None,
+        typer.Option(
+            help="Run whose artwork is in the films: its classes are meant, its markers looked for."
+        ),
     ] = None,
     truth: Annotated[
         list[str] | None,
@@ -89,7 +94,7 @@ def drive_by(
         typer.Option(
             metavar="NAME",
             help="Detector that finds the object beside the victims' own; may be repeated "
-            "(default: yolov8n if no victim is one).",
+            "(default: yolov8n if no victim is one and no markers are on the object).",
             show_default=False,
         ),
     ] = None,
@@ -188,16 +193,18 @@ def drive_by(
             boxes=boxes,
             speed_log=speed_log,
             log_start_s=log_start_s,
-            anchor=_anchor(distance_at),
+            anchor=parse_anchor(distance_at),
             marked=bool(layouts),
         )
+    on = str(choose_device(device))
+    marked = bool(layouts) and printed is not None and not printed.worn
     plan = DrivePlan(
         tuple(victim),
-        _truth(truth or [], printed),
+        true_names(truth or [], printed),
         target or ("" if printed is None else printed.target),
         printed,
         layouts,
-        _finders(finder or [], victim),
+        finders_for(finder or [], victim, on, marked=marked),
         every,
         fps,
         frame_rate,
@@ -207,11 +214,16 @@ def drive_by(
         fov_deg,
         object_height_mm,
         monotone,
-        Car(*_rule(confirm), tuple(speed_kmh or (20.0, 30.0, 50.0)), reaction_s, deceleration_mps2),
-        str(choose_device(device)),
+        Car(
+            *parse_rule(confirm),
+            tuple(speed_kmh or (20.0, 30.0, 50.0)),
+            reaction_s,
+            deceleration_mps2,
+        ),
+        on,
     )
-    _check_distance(plan)
-    _check_cameras(cases, plan)
+    check_distance(plan)
+    check_cameras(cases, plan)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     drives: list[Drive] = []
     with progress_line() as line:
@@ -244,78 +256,3 @@ def _judge(case: FilmCase, report: Report, *, plan: DrivePlan, out: Path, annota
                 partial(report, f"draw {case.name} ({victim})"),
             )
     return drive
-
-
-def _truth(names: list[str], printed: Printed | None) -> tuple[str, ...]:
-    found = tuple(names) or (() if printed is None else printed.true_names)
-    if not found:
-        raise UsageError(
-            "judge films", "nothing says what is right to read", "Give --truth or --run."
-        )
-    if found == (NOTHING,):
-        raise UserError(
-            "judge films of a run that makes something appear",
-            "there is no object to follow",
-            "Judge photographs of it: `physadv evaluate captures`.",
-        )
-    return found
-
-
-def _finders(names: list[str], victims: list[str]) -> tuple[str, ...]:
-    """Who finds the object beside the victims that can."""
-    if names:
-        return tuple(names)
-    loaded = [load_named(name.partition("+")[0]) for name in victims]
-    return () if any(isinstance(one, DetectorVictim) for one in loaded) else (_FINDER,)
-
-
-def _anchor(text: str) -> tuple[float, float] | None:
-    if not text:
-        return None
-    time_s, _, metres = text.partition("=")
-    try:
-        return float(time_s), float(metres)
-    except ValueError:
-        raise UsageError(
-            f"--distance-at {text!r}", "not TIME=METRES", "Write it as 3.5=20."
-        ) from None
-
-
-def _rule(text: str) -> tuple[int, int]:
-    least, _, of = text.partition("/")
-    if not (least.isdecimal() and of.isdecimal()):
-        raise UsageError(f"--confirm {text!r}", "not M/N", "Give two whole numbers, e.g. 3/5.")
-    return int(least), int(of)
-
-
-def _check_distance(plan: DrivePlan) -> None:
-    """Check that what is given for distances is all that they need."""
-    if plan.camera is not None and plan.fov_deg is not None:
-        raise UsageError("--camera and --fov-deg", "both", "Give one of them.")
-    known = plan.camera is not None or plan.fov_deg is not None
-    if plan.object_height_mm is not None and not known:
-        raise UsageError(
-            "distances from --object-height-mm",
-            "the camera's focal length is not known",
-            "Give --camera FILE.json or --fov-deg as well; without all of them sizes in pixels "
-            "are reported.",
-        )
-    if known and plan.object_height_mm is None and not plan.layouts:
-        raise UsageError(
-            "distances from a camera",
-            "the object's height is not known",
-            "Give --object-height-mm as well.",
-        )
-
-
-def _check_cameras(cases: list[FilmCase], plan: DrivePlan) -> None:
-    """A camera is there once: who needs to know first where the object is cannot look again."""
-    if not any(is_camera(case.source) for case in cases):
-        return
-    for name in plan.victims:
-        if "+" not in name and isinstance(load_named(name), ClassifierVictim):
-            raise UsageError(
-                f"judge a camera with {name}",
-                "a classifier is shown the object after it was followed through the whole film",
-                "Give DETECTOR+CLASSIFIER, or film first.",
-            )

@@ -20,7 +20,6 @@ from physadv.evaluate.trials import TRIALS_NAME, trials_frame
 from physadv.report.drive_by import summarise_drives
 from physadv.report.drivepage import write_drive_page
 from physadv.report.drivetables import drive_tables, records
-from physadv.report.drivewords import headline
 
 PAGE, TABLE = "drive_by.html", "films.csv"
 _AS_FAR = "was judged as far as it can be read:"
@@ -68,7 +67,6 @@ def keep_drives(
     for found in summaries:
         for shown in drive_tables(found):
             out.print(shown)
-        out.print(headline(found), markup=False)
     for drive in drives:
         if drive.fault:
             out.print(f"{drive.case.name} {_AS_FAR} {drive.fault}", markup=False)

@@ -151,7 +151,8 @@ def judge_film(
         finders = logs if case.boxes is None else {}
         track = _track(case, plan, film, clock, detectors, finders, sheets)
         if track is None:
-            words = f"{', '.join(finders)} never saw {' or '.join(plan.true_names)} in it"
+            who = ", ".join((*finders, *(["markers"] if plan.layouts else [])))
+            words = f"{' or '.join(plan.true_names)} was never found in it, by {who}"
             return Drive(case, notes=film.notes, fault=fault, problem=words)
         at = np.asarray(times)[track.samples]
         camera = plan.camera_of(film.width_px, film.height_px)

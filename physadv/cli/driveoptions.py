@@ -1,0 +1,96 @@
+"""What the options of evaluate drive-by mean together, checked before any film is read."""
+
+from collections.abc import Sequence
+
+from physadv.checks import UsageError, UserError
+from physadv.data.films import is_camera
+from physadv.evaluate.capture_plan import Printed
+from physadv.evaluate.drive_by import load_victim_on
+from physadv.evaluate.drive_plan import DrivePlan, FilmCase
+from physadv.types import NOTHING
+from physadv.victim.chain import ChainVictim
+from physadv.victim.detector import DetectorVictim
+from physadv.victim.protocol import ClassifierVictim
+
+_FINDER = "yolov8n"
+
+
+def true_names(names: list[str], printed: Printed | None) -> tuple[str, ...]:
+    """What is right to read: as given, else the run's."""
+    found = tuple(names) or (() if printed is None else printed.true_names)
+    if not found:
+        raise UsageError(
+            "judge films", "nothing says what is right to read", "Give --truth or --run."
+        )
+    if found == (NOTHING,):
+        raise UserError(
+            "judge films of a run that makes something appear",
+            "there is no object to follow",
+            "Judge photographs of it: `physadv evaluate captures`.",
+        )
+    return found
+
+
+def finders_for(
+    names: list[str], victims: list[str], device: str, *, marked: bool
+) -> tuple[str, ...]:
+    """Who finds the object beside the victims that can, and the markers on it."""
+    if names:
+        return tuple(names)
+    loaded = [load_victim_on(name, device) for name in victims]
+    found = marked or any(isinstance(one, DetectorVictim | ChainVictim) for one in loaded)
+    return () if found else (_FINDER,)
+
+
+def parse_anchor(text: str) -> tuple[float, float] | None:
+    """TIME=METRES; None for an empty text."""
+    if not text:
+        return None
+    time_s, _, metres = text.partition("=")
+    try:
+        return float(time_s), float(metres)
+    except ValueError:
+        raise UsageError(
+            f"--distance-at {text!r}", "not TIME=METRES", "Write it as 3.5=20."
+        ) from None
+
+
+def parse_rule(text: str) -> tuple[int, int]:
+    """M/N."""
+    least, _, of = text.partition("/")
+    if not (least.isdecimal() and of.isdecimal()):
+        raise UsageError(f"--confirm {text!r}", "not M/N", "Give two whole numbers, e.g. 3/5.")
+    return int(least), int(of)
+
+
+def check_distance(plan: DrivePlan) -> None:
+    """Check that what is given for distances is all that they need."""
+    if plan.camera is not None and plan.fov_deg is not None:
+        raise UsageError("--camera and --fov-deg", "both", "Give one of them.")
+    known = plan.camera is not None or plan.fov_deg is not None
+    if plan.object_height_mm is not None and not known:
+        raise UsageError(
+            "distances from --object-height-mm",
+            "the camera's focal length is not known",
+            "Give --camera FILE.json or --fov-deg as well; without all of them sizes in pixels "
+            "are reported.",
+        )
+    if known and plan.object_height_mm is None and not plan.layouts:
+        raise UsageError(
+            "distances from a camera",
+            "the object's height is not known",
+            "Give --object-height-mm as well.",
+        )
+
+
+def check_cameras(cases: Sequence[FilmCase], plan: DrivePlan) -> None:
+    """A camera is there once: who needs to know first where the object is cannot look again."""
+    if not any(is_camera(case.source) for case in cases):
+        return
+    for name in plan.victims:
+        if isinstance(load_victim_on(name, plan.device), ClassifierVictim):
+            raise UsageError(
+                f"judge a camera with {name}",
+                "a classifier is shown the object after it was followed through the whole film",
+                "Give DETECTOR+CLASSIFIER, or film first.",
+            )

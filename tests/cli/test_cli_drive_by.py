@@ -1,0 +1,260 @@
+"""evaluate drive-by as a user types it: on drawn films whose every answer is known."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from physadv.cli.main import main
+from physadv.data.boxes import FrameBox, read_boxes, write_boxes
+from physadv.data.files import find_external
+from physadv.data.video import open_video
+from physadv.data.videowriter import write_video
+from physadv.evaluate.matching import overlaps
+from physadv.evaluate.trials import load_trials
+
+FPS, FRAMES, SIZE = 10, 60, (240, 320)
+VICTIM = """
+import os
+import torch
+
+class Blue(torch.nn.Module):
+    '''Reads a stop sign in a red crop and the target in a blue one; counts what it is shown.'''
+    input_px = 8
+    class_names = ("stop sign", "go")
+
+    def forward(self, images):
+        if (path := os.environ.get("SHOWN")):
+            with open(path, "a") as stream:
+                stream.write("x" * len(images))
+        red, _, blue = images.mean(dim=(2, 3)).unbind(1)
+        return 20 * torch.stack([red - blue, blue - red], dim=1)
+
+def make():
+    return Blue()
+"""
+
+
+def call(*words: object) -> int:
+    """Exit code of a command run in this process."""
+    before = sys.argv
+    sys.argv = ["physadv", "evaluate", "drive-by", *map(str, words)]
+    try:
+        main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    finally:
+        sys.argv = before
+    return 0
+
+
+def _box(index: int) -> np.ndarray:
+    """A sign of 0.6 m that comes from 24 m to 6 m, for a focal length of 400 px."""
+    height = 400 * 0.6 / (24 - 0.3 * index)
+    middle = np.array([160 + height, 120.0])
+    return np.concatenate([middle - height / 2, middle + height / 2])
+
+
+def _film(path: Path, fooled: set[int]) -> None:
+    frames = []
+    for index in range(FRAMES):
+        picture = np.full((*SIZE, 3), 120, np.uint8)
+        left, top, right, bottom = np.rint(_box(index)).astype(int)
+        picture[top:bottom, left:right] = (30, 30, 220) if index in fooled else (220, 30, 30)
+        frames.append((index / FPS, picture))
+    write_video(path, iter(frames), crf=4)
+
+
+@pytest.fixture(scope="module")
+def drives(tmp_path_factory) -> Path:
+    """Films of a sign that is read wrongly in known frames, their boxes, a victim."""
+    folder = tmp_path_factory.mktemp("drives")
+    fooled = {"clean": set(), "noise": {10, 11, 30}, "adversarial": set(range(48))}
+    rows = []
+    for name, wrong in fooled.items():
+        _film(folder / f"{name}.mp4", wrong)
+        rows.append((f"{name}.mp4", [FrameBox(n, _box(n)) for n in range(FRAMES)]))
+    write_boxes(folder / "boxes.csv", rows)
+    (folder / "blue_victim.py").write_text(VICTIM)
+    return folder
+
+
+@pytest.fixture
+def at_drives(drives, monkeypatch) -> Path:
+    monkeypatch.chdir(drives)
+    monkeypatch.syspath_prepend(str(drives))
+    # Worker processes find the victim as a user's shell would let them.
+    paths = [str(drives), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
+    return drives
+
+
+COMMON = (
+    *("--victim", "blue_victim:make", "--truth", "stop sign", "--target", "go"),
+    *("--boxes", "boxes.csv", "--every", 2, "--object-height-mm", 600, "--fov-deg", 43.6028),
+)
+FILMS = ("clean.mp4", "noise.mp4", "adversarial.mp4")
+
+
+def test_every_figure_is_the_one_that_was_drawn(at_drives, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert call(*FILMS, *COMMON, "--speed-kmh", 10.8, "--speed-kmh", 30, "--out", out) == 0
+    written = json.loads((out / "run.json").read_text())
+    films = {film["film"]: film for film in written["films"]}
+    adversarial = films["adversarial.mp4"]
+    assert (adversarial["samples"], adversarial["target"], adversarial["hit"]) == (30, 24, 6)
+    # Looks at frames 0, 2, .. 58; the first right one is 48, the third in five is 52.
+    assert adversarial["first_hit_s"] == pytest.approx(4.8)
+    assert adversarial["first_hit_m"] == pytest.approx(24 - 0.3 * 48, rel=0.01)
+    assert adversarial["confirmed_m"] == pytest.approx(24 - 0.3 * 52, rel=0.01)
+    assert adversarial["target_confirmed_s"] == pytest.approx(0.4)
+    assert adversarial["longest_missed_s"] == pytest.approx(4.8)
+    slow, fast = adversarial["speeds"]
+    # 3 m/s, as driven: braking point 3 + 9 / 8 m. 30 km/h: 17 m, in which it still read "go".
+    assert slow["braking_m"] == pytest.approx(4.125)
+    assert slow["in_time"] is True
+    assert slow["looks"] == 30
+    assert fast["in_time"] is False
+    noise = films["noise.mp4"]
+    assert (noise["hit"], noise["target"]) == (28, 2)  # frames 10 and 30; 11 is not looked at
+    assert [one["in_time"] for one in films["clean.mp4"]["speeds"]] == [True, True]
+    trials = load_trials(out / "trials.parquet")
+    assert trials.height == 90
+    row = trials.filter((pl.col("group") == "noise.mp4") & (pl.col("frame") == 30)).row(
+        0, named=True
+    )
+    assert (row["verdict"], row["treatment"], row["source"]) == ("target", "noise", "video")
+    assert row["distance_m"] == pytest.approx(15.0, rel=0.01)
+    told = capsys.readouterr().out
+    assert "24/30" in told
+    assert str(out / "drive_by.html") in told
+    page = (out / "drive_by.html").read_text()
+    assert "adversarial" in page
+    assert "24/30" in page
+    table = pl.read_csv(out / "films.csv")
+    assert table["in_time_at_30_kmh"].to_list() == [True, True, False]
+
+
+def test_nothing_is_looked_at_twice_and_processes_make_no_difference(
+    at_drives, tmp_path, monkeypatch
+):
+    shown = tmp_path / "shown"
+    monkeypatch.setenv("SHOWN", str(shown))
+    first, second = tmp_path / "one", tmp_path / "two"
+    assert call("clean.mp4", *COMMON, "--out", first) == 0
+    once = len(shown.read_text())
+    assert once in (30, 31)  # a victim is tried once when it is loaded
+    assert call(*FILMS, *COMMON, "--out", first, "--annotate") == 0
+    assert len(shown.read_text()) == once + 60
+    assert call(*FILMS, *COMMON, "--out", first) == 0
+    assert len(shown.read_text()) == once + 60
+    assert call(*FILMS, *COMMON, "--out", second, "--workers", 2) == 0
+    assert once + 150 <= len(shown.read_text()) <= once + 152
+    assert load_trials(first / "trials.parquet").equals(load_trials(second / "trials.parquet"))
+    drawn = open_video(first / "annotated" / "adversarial_blue_victim_make.mp4")
+    frames = list(drawn.frames())
+    assert [frame.time_s for frame in frames] == pytest.approx([0.2 * n for n in range(30)])
+    assert frames[0].rgb.shape == (*SIZE, 3)
+
+
+def test_what_was_judged_before_a_fault_is_kept_and_said(at_drives, tmp_path, capsys):
+    data = bytearray((at_drives / "adversarial.mp4").read_bytes())
+    begin = data.index(b"mdat") + 4
+    middle = begin + 4 * (len(data) - begin) // 5
+    data[middle : middle + 300] = bytes(300)
+    (at_drives / "adversarial_damaged.mp4").write_bytes(data)
+    text = (at_drives / "boxes.csv").read_text()
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text(text.replace("adversarial.mp4", "adversarial_damaged.mp4"))
+    words = [boxes if word == "boxes.csv" else word for word in COMMON]
+    out = tmp_path / "out"
+    assert call("adversarial_damaged.mp4", *words, "--out", out) == 0
+    told = capsys.readouterr().out
+    assert "as far as it can be read: damaged after frame" in told
+    film = json.loads((out / "run.json").read_text())["films"][0]
+    assert "damaged" in film["fault"]
+    assert 0 < film["samples"] < 30
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["absent_clean.mp4", *COMMON], 1, "no such file"),
+        (["clean.mp4", *COMMON, "--boxes", "absent.csv"], 1, "absent.csv"),
+        (["clean.mp4", *COMMON[:6]], 2, "PHYSADV_DATA"),
+        (["clean.mp4", *COMMON, "--fps", 0], 1, "fps"),
+        (["clean.mp4", *COMMON, "--confirm", "5"], 2, "3/5"),
+        (["clean.mp4", *COMMON, "--confirm", "5/3"], 1, "M/N"),
+        (["clean.mp4", *COMMON, "--follow", "best"], 2, "largest"),
+        (["clean.mp4", *COMMON[:8], "--object-height-mm", 600], 2, "--fov-deg"),
+        (["clean.mp4", *COMMON[:8], "--fov-deg", 60], 2, "--object-height-mm"),
+        (["clean.mp4", *COMMON, "--treatment", "nice"], 2, "adversarial"),
+        (["clean.mp4", "clean.mp4", *COMMON], 1, "given twice"),
+        (["clean.mp4", *COMMON, "--truth", "yield"], 0, ""),
+        (["clean.mp4", "--victim", "blue_victim:make", "--boxes", "boxes.csv"], 2, "--truth"),
+        (["clean.mp4", *COMMON, "--speed-log", "boxes.csv"], 1, "time_s"),
+        (["clean.mp4", *COMMON, "--distance-at", "soon"], 2, "TIME=METRES"),
+        (["camera:0", *COMMON, "--treatment", "clean"], 2, "DETECTOR+CLASSIFIER"),
+        ([*COMMON], 2, "--manifest"),
+        ([*COMMON, "--manifest", "absent.csv"], 2, "one or the other"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(at_drives, tmp_path, capsys, monkeypatch, words, code, told):
+    monkeypatch.delenv("PHYSADV_DATA", raising=False)
+    assert call(*words, "--out", tmp_path / "out") == code
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    assert told in error
+
+
+def test_boxes_of_another_film_and_an_unwritable_folder(at_drives, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert call("clean.mp4", *COMMON, "--out", tmp_path / "file") == 1
+    assert "output folder" in capsys.readouterr().err
+    wide = tmp_path / "wide.csv"
+    write_boxes(wide, [("clean.mp4", [FrameBox(0, np.array([0.0, 0, 900, 90]))])])
+    words = [wide if word == "boxes.csv" else word for word in COMMON]
+    assert call("clean.mp4", *words, "--out", tmp_path / "out") == 1
+    assert "320 x 240" in capsys.readouterr().err
+
+
+def test_a_speed_log_gives_distances(at_drives, tmp_path):
+    log = tmp_path / "log.csv"
+    log.write_text("time_s,speed_kmh\n99,10.8\n110,10.8\n")
+    words = COMMON[:10]
+    log_words = ("--speed-log", log, "--log-start-s", 100)
+    out = tmp_path / "out"
+    assert call("clean.mp4", *words, *log_words, "--distance-at", "1=21", "--out", out) == 0
+    found = load_trials(out / "trials.parquet")["distance_m"].to_numpy()
+    assert found == pytest.approx([24 - 0.6 * n for n in range(30)], abs=1e-6)
+    # Without a known moment, what is seen says where the sign is.
+    again = tmp_path / "again"
+    assert call("clean.mp4", *COMMON, *log_words, "--out", again) == 0
+    found = load_trials(again / "trials.parquet")
+    assert found["pose_source"].unique().to_list() == ["speed log"]
+    expected = [24 - 0.6 * n for n in range(30)]
+    assert found["distance_m"].to_numpy() == pytest.approx(expected, abs=0.1)
+
+
+@pytest.mark.realdata
+def test_a_real_sign_is_followed(tmp_path):
+    video = find_external("data/videos/driveby_stop_sign_A.mp4")
+    given = read_boxes(find_external("data/videos/stop_sign_boxes.csv"), video.name)
+    words = ("--victim", "yolov8n", "--truth", "stop sign", "--treatment", "clean")
+    out = tmp_path / "out"
+    assert call(video, *words, "--every", 4, "--out", out, "--json") == 0
+    written = json.loads((out / "run.json").read_text())
+    (film,) = written["films"]
+    assert film["track"] == {"samples": 49, "of": 49, "sighted": 49, "finder": "yolov8n"}
+    assert film["hit"] >= 48
+    (log,) = (out / "looks").glob("*.jsonl")
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    good = 0
+    for frame, _, rows in lines[1:-1]:
+        signs = np.array([row[:4] for row in rows if row[5] == 11])
+        good += bool((overlaps(given[frame].box, signs) >= 0.7).any())
+    assert good >= 0.95 * 49
