@@ -1,9 +1,11 @@
-"""The only conversion factors in the project: lengths, print resolution, angles."""
+"""The only conversion factors in the project: lengths, speeds, print resolution, angles."""
 
 import math
 
 MM_PER_INCH = 25.4
 M_PER_FOOT = 0.3048
+M_PER_MILE = 5280 * M_PER_FOOT
+KMH_PER_MPS = 3.6
 MM_PER_POINT = MM_PER_INCH / 72.0
 MM_PER_M = 1000.0
 

@@ -13,9 +13,11 @@ from physadv.cli.console import progress_line
 from physadv.cli.drivefiles import keep_drives
 from physadv.cli.options import Device, JudgedNames
 from physadv.data.environment import choose_device
+from physadv.data.films import is_camera
 from physadv.engine.local import Report, engine_of
 from physadv.evaluate.capture_plan import Printed, printed_runs
-from physadv.evaluate.drive_by import Drive, judge_film
+from physadv.evaluate.drive_by import Drive, film_of, judge_film
+from physadv.evaluate.drive_film import annotate_film, annotated_path
 from physadv.evaluate.drive_plan import Car, DrivePlan, FilmCase
 from physadv.evaluate.filmlist import film_cases, read_film_list
 from physadv.evaluate.shotlist import treatment_named
@@ -116,6 +118,23 @@ def drive_by(
         float | None,
         typer.Option(help="Horizontal field of view instead.", show_default=False),
     ] = None,
+    speed_log: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV|GPX",
+            help="Distances from the car's own log: time_s and speed_kmh, speed_mps, speed_mph "
+            "or travelled_m; or a GPX track.",
+        ),
+    ] = None,
+    log_start_s: Annotated[float, typer.Option(help="The log's time at the first frame.")] = 0.0,
+    distance_at: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME=METRES",
+            help="How far the object was at a time of the film, for the log.",
+            show_default=False,
+        ),
+    ] = "",
     monotone: Annotated[
         bool, typer.Option("--monotone", help="The car only came nearer: distances never grow.")
     ] = False,
@@ -154,22 +173,30 @@ def drive_by(
             "not one that is known",
             "Use clean, blank, noise, control or adversarial.",
         )
-    if manifest is not None and (videos or boxes is not None):
-        raise UsageError("--manifest", "films or boxes as well", "Give one or the other.")
+    if manifest is not None and (videos or boxes is not None or speed_log is not None):
+        raise UsageError("--manifest", "films, boxes or a log as well", "Give one or the other.")
     if manifest is None and not videos:
         raise UsageError("judge films", "none given", "Give films, or --manifest.")
-    cases = (
-        read_film_list(manifest)
-        if manifest is not None
-        else film_cases(videos or [], treatment=chosen, boxes=boxes)
-    )
-    printed = printed_runs([run])[0][0] if run is not None else None
+    runs, layouts = printed_runs([run] if run is not None else [])
+    printed = runs[0] if runs else None
+    if manifest is not None:
+        cases = read_film_list(manifest)
+    else:
+        cases = film_cases(
+            videos or [],
+            treatment=chosen,
+            boxes=boxes,
+            speed_log=speed_log,
+            log_start_s=log_start_s,
+            anchor=_anchor(distance_at),
+            marked=bool(layouts),
+        )
     plan = DrivePlan(
         tuple(victim),
         _truth(truth or [], printed),
         target or ("" if printed is None else printed.target),
-        "" if printed is None else printed.run,
-        "" if printed is None else printed.artwork_sha256,
+        printed,
+        layouts,
         _finders(finder or [], victim),
         every,
         fps,
@@ -205,6 +232,17 @@ def drive_by(
 def _judge(case: FilmCase, report: Report, *, plan: DrivePlan, out: Path, annotate: bool) -> Drive:
     """One film, as a task of an engine."""
     drive = judge_film(case, plan, out, report)
+    if annotate and drive.followed is not None and not is_camera(case.source):
+        for victim, readings in drive.readings.items():
+            annotate_film(
+                annotated_path(out, case.name, victim),
+                film_of(case, plan),
+                drive.followed,
+                victim,
+                readings,
+                plan.car,
+                partial(report, f"draw {case.name} ({victim})"),
+            )
     return drive
 
 
@@ -231,6 +269,18 @@ def _finders(names: list[str], victims: list[str]) -> tuple[str, ...]:
     return () if any(isinstance(one, DetectorVictim) for one in loaded) else (_FINDER,)
 
 
+def _anchor(text: str) -> tuple[float, float] | None:
+    if not text:
+        return None
+    time_s, _, metres = text.partition("=")
+    try:
+        return float(time_s), float(metres)
+    except ValueError:
+        raise UsageError(
+            f"--distance-at {text!r}", "not TIME=METRES", "Write it as 3.5=20."
+        ) from None
+
+
 def _rule(text: str) -> tuple[int, int]:
     least, _, of = text.partition("/")
     if not (least.isdecimal() and of.isdecimal()):
@@ -250,7 +300,7 @@ def _check_distance(plan: DrivePlan) -> None:
             "Give --camera FILE.json or --fov-deg as well; without all of them sizes in pixels "
             "are reported.",
         )
-    if known and plan.object_height_mm is None:
+    if known and plan.object_height_mm is None and not plan.layouts:
         raise UsageError(
             "distances from a camera",
             "the object's height is not known",
@@ -260,7 +310,7 @@ def _check_distance(plan: DrivePlan) -> None:
 
 def _check_cameras(cases: list[FilmCase], plan: DrivePlan) -> None:
     """A camera is there once: who needs to know first where the object is cannot look again."""
-    if not any(case.source.startswith("camera:") for case in cases):
+    if not any(is_camera(case.source) for case in cases):
         return
     for name in plan.victims:
         if "+" not in name and isinstance(load_named(name), ClassifierVictim):

@@ -17,8 +17,13 @@ from physadv.data.film import Sampling
 from physadv.evaluate.drive_by import Drive
 from physadv.evaluate.drive_plan import DrivePlan
 from physadv.evaluate.trials import TRIALS_NAME, trials_frame
+from physadv.report.drive_by import summarise_drives
+from physadv.report.drivepage import write_drive_page
+from physadv.report.drivetables import drive_tables, records
+from physadv.report.drivewords import headline
 
 PAGE, TABLE = "drive_by.html", "films.csv"
+_AS_FAR = "was judged as far as it can be read:"
 
 
 def keep_drives(
@@ -40,20 +45,35 @@ def keep_drives(
         "reaction_s": plan.car.reaction_s,
         "deceleration_mps2": plan.car.deceleration_mps2,
     }
+    summaries = summarise_drives(trials, films)
     written = {
         **facts,
         "plan": plan.describe(),
         "versions": versions(),
+        "results": [records(found) for found in summaries],
         "films": films,
         "skipped": [{"film": film, "reason": reason} for film, reason in skipped],
     }
     write_json(result / "run.json", written)
+    how = [
+        ("Command", facts["command"]),
+        ("Versions", ", ".join(f"{name} {value}" for name, value in versions().items())),
+    ]
+    write_drive_page(
+        result / PAGE, trials, films, summaries, {**facts, "how": how, "skipped": skipped}
+    )
     if json_out:
         print(json.dumps(written, indent=2))
         return
-    for film in films:
-        out.print(film)
+    for found in summaries:
+        for shown in drive_tables(found):
+            out.print(shown)
+        out.print(headline(found), markup=False)
+    for drive in drives:
+        if drive.fault:
+            out.print(f"{drive.case.name} {_AS_FAR} {drive.fault}", markup=False)
     tell_skipped(skipped)
+    out.print(str(result / PAGE), markup=False)
 
 
 def _flat(film: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,11 @@ from physadv.data.video import open_video
 _CAMERA = re.compile(r"camera:(\d+)")
 
 
+def is_camera(source: str) -> bool:
+    """Whether a film is what a camera shows, which is there only once."""
+    return _CAMERA.fullmatch(source) is not None
+
+
 def open_film(
     source: str,
     *,

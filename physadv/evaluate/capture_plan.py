@@ -94,7 +94,7 @@ class CapturePlan:
         target = self._names(target)[-1] if target else ""
         if shot.box is not None:
             return Wanted(names, target, box=np.array(shot.box))
-        box, point = _place(sighting.sheet, run)
+        box, point = place_of(sighting.sheet, run)
         return Wanted(names, target, box=box, point=point)
 
     def problem(self, shot: Shot, sighting: Sighting) -> str:
@@ -134,7 +134,7 @@ class CapturePlan:
         return read, "markers"
 
 
-def _place(sheet: FoundSheet | None, run: Printed | None) -> tuple[Array | None, Array | None]:
+def place_of(sheet: FoundSheet | None, run: Printed | None) -> tuple[Array | None, Array | None]:
     """The object's box, or a point on it, from a sheet that lies on it."""
     if sheet is None or sheet.layout is None or sheet.layout.kind != "board":
         return None, None

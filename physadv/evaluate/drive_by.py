@@ -10,16 +10,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from physadv.calibrate.fiducials import FoundSheet
 from physadv.checks import UserError
 from physadv.data.boxes import read_boxes
 from physadv.data.film import Film
 from physadv.data.films import open_film
 from physadv.evaluate.capture_reading import Wanted, class_indices
 from physadv.evaluate.drive_plan import DrivePlan, FilmCase
+from physadv.evaluate.drive_ranges import range_track
 from physadv.evaluate.drive_reading import Victim, reading_of, wanted_of
 from physadv.evaluate.drive_trials import Followed, film_records, film_trials
 from physadv.evaluate.filmlooks import (
     Answering,
+    Asker,
     ChainAsker,
     Clock,
     CropAsker,
@@ -27,12 +30,18 @@ from physadv.evaluate.filmlooks import (
     detections_of,
     look_at_film,
 )
+from physadv.evaluate.filmsheets import (
+    SheetAsker,
+    box_by_sheet,
+    sheets_of,
+    treatment_by_sheets,
+)
 from physadv.evaluate.journal import key_of
 from physadv.evaluate.looklog import LookLog, check_same_samples
 from physadv.evaluate.matching import CONFIDENCE
-from physadv.evaluate.ranging import Ranges, ranges_from_boxes, unknown_ranges
 from physadv.evaluate.reading import Reading
 from physadv.evaluate.tracks import (
+    NOTHING_SIGHTED,
     WEAK_CONFIDENCE,
     Sightings,
     Track,
@@ -40,7 +49,7 @@ from physadv.evaluate.tracks import (
     merge_sightings,
     track_of_boxes,
 )
-from physadv.types import Trial
+from physadv.types import Treatment, Trial
 from physadv.victim.chain import ChainVictim
 from physadv.victim.detector import DetectorVictim
 from physadv.victim.named import load_judged
@@ -102,13 +111,7 @@ def judge_film(
     victims = [load_victim_on(name, plan.device) for name in plan.victims]
     detectors = _detectors(victims, plan, boxes_given=case.boxes is not None)
     try:
-        film = open_film(
-            case.source,
-            every=plan.every,
-            fps=plan.fps,
-            frame_rate=plan.frame_rate,
-            seconds=plan.seconds,
-        )
+        film = film_of(case, plan)
     except UserError as error:
         return Drive(case, problem=f"{error.got}. {error.do}")
     with ExitStack() as logs_open:
@@ -124,27 +127,37 @@ def judge_film(
         ]
         chained = [(chain, log_of(chain), logs[chain.victim.detector.name]) for chain in chains]
         passed = {**logs, **{chain.victim.name: log for chain, log, _ in chained}}
-        clock = log_of(Clock()) if not passed else next(iter(passed.values()))
+        asked: list[tuple[Asker, LookLog]] = [
+            (DetectorAsker(one), logs[name]) for name, one in detectors.items()
+        ]
+        first: Asker = SheetAsker(plan.layouts) if plan.layouts else Clock()
+        if plan.layouts or not asked:
+            asked.append((first, log_of(first)))
+        clock = asked[-1][1]
         look_at_film(
             film,
-            [(DetectorAsker(one), logs[name]) for name, one in detectors.items()]
-            or [(Clock(), clock)],
+            asked,
             chained,
             progress=partial(progress, case.name),
         )
-        check_same_samples(list(passed.values()))
+        check_same_samples([log for _, log in asked])
         frames, times, fault = tuple(clock.frames), tuple(clock.times_s), clock.end or ""
         if not frames:
             return Drive(case, notes=film.notes, problem=fault or "it has no samples")
+        sheets = [sheets_of(rows, plan.layouts) for rows in clock.rows] if plan.layouts else []
+        treatment, problem = _treatment(case, sheets)
+        if treatment is None:
+            return Drive(case, notes=film.notes, fault=fault, problem=problem)
         finders = logs if case.boxes is None else {}
-        track = _track(case, plan, film, frames, times, detectors, finders)
+        track = _track(case, plan, film, clock, detectors, finders, sheets)
         if track is None:
             words = f"{', '.join(finders)} never saw {' or '.join(plan.true_names)} in it"
             return Drive(case, notes=film.notes, fault=fault, problem=words)
-        ranges, notes = _ranges(plan, film, track, times)
-        followed = Followed(
-            frames, times, track, ranges, tuple(finders), (*film.notes, *notes), fault
-        )
+        at = np.asarray(times)[track.samples]
+        camera = plan.camera_of(film.width_px, film.height_px)
+        ranges = range_track(case, plan, camera, track, at, sheets)
+        notes = film.notes if camera is None or not camera.note else (*film.notes, camera.note)
+        followed = Followed(treatment, frames, times, track, ranges, tuple(finders), notes, fault)
         places = {frames[s]: b for s, b in zip(track.samples.tolist(), track.boxes, strict=True)}
         readings = {}
         for victim in victims:
@@ -175,6 +188,21 @@ def judge_film(
     )
 
 
+def film_of(case: FilmCase, plan: DrivePlan) -> Film:
+    """A case's film, sampled as planned.
+
+    Raises:
+        UserError: If it cannot be read.
+    """
+    return open_film(
+        case.source,
+        every=plan.every,
+        fps=plan.fps,
+        frame_rate=plan.frame_rate,
+        seconds=plan.seconds,
+    )
+
+
 def _detectors(
     victims: Sequence[Victim], plan: DrivePlan, *, boxes_given: bool
 ) -> dict[str, DetectorVictim]:
@@ -199,14 +227,29 @@ def _log(out: Path, film: Film, asker: Answering) -> LookLog:
     return LookLog(out / LOOKS / f"{name}.jsonl", about, asker.width)
 
 
+def _treatment(
+    case: FilmCase, sheets: Sequence[Sequence[FoundSheet]]
+) -> tuple[Treatment | None, str]:
+    """What a film shows, or why that is not clear."""
+    try:
+        marked = treatment_by_sheets(sheets)
+    except UserError as error:
+        return None, f"its markers tell several treatments: {error.got}"
+    if case.treatment is None:
+        return marked, "" if marked else "neither its name nor its markers say what it shows"
+    if marked not in (None, case.treatment):
+        return None, f"its name or manifest says {case.treatment}, its markers say {marked}"
+    return case.treatment, ""
+
+
 def _track(
     case: FilmCase,
     plan: DrivePlan,
     film: Film,
-    frames: Sequence[int],
-    times: Sequence[float],
+    clock: LookLog,
     detectors: dict[str, DetectorVictim],
-    finding: dict[str, LookLog],
+    finders: dict[str, LookLog],
+    sheets: Sequence[Sequence[FoundSheet]],
 ) -> Track | None:
     if case.boxes is not None:
         boxes = read_boxes(case.boxes, Path(case.source).name)
@@ -217,34 +260,21 @@ def _track(
                 f"they reach to {edge:.0f} px, the film has {film.width_px} x {film.height_px} px",
                 "Give the boxes of this film, in its own pixels.",
             )
-        return track_of_boxes(boxes, frames)
-    classes = {name: class_indices(detectors[name], plan.true_names) for name in finding}
+        return track_of_boxes(boxes, clock.frames)
+    classes = {name: class_indices(detectors[name], plan.true_names) for name in finders}
     sightings = []
-    for sample in range(len(frames)):
-        seen = []
-        for name, log in finding.items():
+    for sample in range(len(clock.frames)):
+        seen = [NOTHING_SIGHTED]
+        for name, log in finders.items():
             found = detections_of(log.rows[sample])
             own = np.isin(found.classes, classes[name]) & (found.scores >= WEAK_CONFIDENCE)
             seen.append(Sightings(found.boxes[own], found.scores[own]))
+        for sheet in sheets[sample] if sheets else ():
+            box = box_by_sheet(sheet, plan.printed)
+            if box is not None:
+                seen.append(Sightings(box[None], np.ones(1)))
         sightings.append(merge_sightings(seen))
-    return plan.choice.of(find_tracks(times, sightings), times)
-
-
-def _ranges(
-    plan: DrivePlan, film: Film, track: Track, times: Sequence[float]
-) -> tuple[Ranges, tuple[str, ...]]:
-    at = np.asarray(times)[track.samples]
-    if plan.object_height_mm is None:
-        return unknown_ranges(len(at)), ()
-    camera = plan.camera_of(film.width_px, film.height_px)
-    assert camera is not None  # the command line asks for one
-    ranges = ranges_from_boxes(
-        at, track.boxes, track.sighted, plan.object_height_mm, camera, monotone=plan.monotone
-    )
-    notes = [camera.note] if camera.note else []
-    if not np.isfinite(ranges.distance_m).any():
-        notes.append("the picture's edge cuts the object in every sample: no distances")
-    return ranges, tuple(notes)
+    return plan.choice.of(find_tracks(clock.times_s, sightings), clock.times_s)
 
 
 def _crops(film: Film, victim: ClassifierVictim, places: dict[int, Array]) -> CropAsker:

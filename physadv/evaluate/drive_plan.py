@@ -8,25 +8,29 @@ from typing import Any
 
 from physadv.calibrate.camera import CameraCalibration, camera_from_fov
 from physadv.checks import UserError, check_range
+from physadv.data.films import is_camera
+from physadv.evaluate.capture_plan import Printed
 from physadv.evaluate.confirmation import braking_distance_m, check_rule
 from physadv.evaluate.shotlist import treatment_named
 from physadv.evaluate.tracks import LARGEST, Choice
+from physadv.export.sheetfile import SheetLayout
 from physadv.types import Treatment
-
-KMH_PER_MPS = 3.6
+from physadv.units import KMH_PER_MPS
 
 
 @dataclass(frozen=True)
 class FilmCase:
-    """One film. ``name`` is unique among those judged together; ``boxes`` is a CSV file with the
-    object's box, whose column ``file`` says ``boxes_name``; ``speed_log`` a CSV or GPX file and
-    ``anchor`` (time_s, distance_m) a moment at which the distance is known."""
+    """One film. ``name`` is unique among those judged together; ``treatment`` None leaves it to
+    the markers in the film. ``boxes`` is a CSV file with the object's box. ``speed_log`` is a CSV
+    or GPX file, on whose clock the film begins at ``log_start_s``; ``anchor`` (time_s, distance_m)
+    a moment of the film at which the distance is known."""
 
     source: str
     name: str
-    treatment: Treatment
+    treatment: Treatment | None
     boxes: Path | None = None
     speed_log: Path | None = None
+    log_start_s: float = 0.0
     anchor: tuple[float, float] | None = None
 
 
@@ -59,7 +63,8 @@ class DrivePlan:
     """Everything but the film that decides what is judged.
 
     ``true_names`` are the classes that are right to read, in the words of any victim; ``target``
-    is the attacker's class or empty. ``finders`` are detectors that find the object beside the
+    is the attacker's class or empty. ``printed`` is the run whose artwork is shown, ``layouts``
+    where the markers of its prints lie. ``finders`` are detectors that find the object beside the
     victims themselves. ``every`` or ``fps`` sample the film; ``frame_rate`` is that of folders of
     frames. ``object_height_mm`` and a camera give distances; ``fov_deg`` stands in for a camera.
     """
@@ -67,8 +72,8 @@ class DrivePlan:
     victims: tuple[str, ...]
     true_names: tuple[str, ...]
     target: str = ""
-    run: str = ""
-    artwork_sha256: str = ""
+    printed: Printed | None = None
+    layouts: tuple[SheetLayout, ...] = ()
     finders: tuple[str, ...] = ()
     every: int = 1
     fps: float | None = None
@@ -98,7 +103,12 @@ class DrivePlan:
 
     def describe(self) -> dict[str, Any]:
         """For ``run.json``."""
-        return {**asdict(self), "camera": None if self.camera is None else self.camera.source}
+        return {
+            **asdict(self),
+            "printed": None if self.printed is None else self.printed.run,
+            "layouts": [layout.code for layout in self.layouts],
+            "camera": None if self.camera is None else self.camera.source,
+        }
 
 
 def treatment_of_film(source: str) -> Treatment | None:
@@ -118,9 +128,7 @@ def unique_names(sources: Sequence[str]) -> list[str]:
     Raises:
         UserError: If a film is given twice.
     """
-    paths = [
-        Path(source).resolve() if not source.startswith("camera:") else None for source in sources
-    ]
+    paths = [Path(source).resolve() if not is_camera(source) else None for source in sources]
     for depth in range(1, 100):
         names = [
             source if path is None else "/".join(path.parts[-depth:])

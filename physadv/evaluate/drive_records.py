@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from physadv.evaluate.confirmation import confirmed_at, longest_run, looks_at_speed
-from physadv.evaluate.drive_plan import KMH_PER_MPS, Car
+from physadv.evaluate.drive_plan import Car
 from physadv.evaluate.ranging import Ranges
 from physadv.types import Verdict
+from physadv.units import KMH_PER_MPS
 
 Array = npt.NDArray[np.float64]
 

@@ -13,7 +13,7 @@ from physadv.evaluate.drive_records import film_record
 from physadv.evaluate.ranging import Ranges
 from physadv.evaluate.reading import Reading
 from physadv.evaluate.tracks import Track
-from physadv.types import Crop, Trial
+from physadv.types import Crop, Treatment, Trial
 from physadv.victim.protocol import ClassifierVictim
 
 
@@ -23,6 +23,7 @@ class Followed:
     is where, and how far away. ``finders`` are those who found it, none where boxes were given.
     """
 
+    treatment: Treatment
     frames: tuple[int, ...]
     times_s: tuple[float, ...]
     track: Track
@@ -60,7 +61,7 @@ def film_records(
         records.append(
             {
                 "film": case.name,
-                "treatment": case.treatment,
+                "treatment": followed.treatment,
                 "victim": victim.name,
                 "crop": _crop(victim, plan, track),
                 **record,
@@ -97,11 +98,11 @@ def film_trials(
             distance = float(ranges.distance_m[place])
             trials.append(
                 Trial(
-                    run=plan.run,
-                    artwork=plan.artwork_sha256,
+                    run="" if plan.printed is None else plan.printed.run,
+                    artwork="" if plan.printed is None else plan.printed.artwork_sha256,
                     victim=victim.name,
                     source="video",
-                    treatment=case.treatment,
+                    treatment=followed.treatment,
                     verdict=reading.verdict,
                     predicted_class=reading.predicted,
                     true_class=wanted.true_names[0],

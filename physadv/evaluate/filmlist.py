@@ -10,7 +10,7 @@ from physadv.evaluate.drive_plan import FilmCase, treatment_of_film, unique_name
 from physadv.evaluate.shotlist import treatment_named
 from physadv.types import Treatment
 
-COLUMNS = ("file", "treatment", "boxes", "speed_log", "anchor_s", "anchor_m")
+COLUMNS = ("file", "treatment", "boxes", "speed_log", "log_start_s", "anchor_s", "anchor_m")
 
 
 def film_cases(
@@ -19,7 +19,9 @@ def film_cases(
     treatment: Treatment | None = None,
     boxes: Path | None = None,
     speed_log: Path | None = None,
+    log_start_s: float = 0.0,
     anchor: tuple[float, float] | None = None,
+    marked: bool = False,
 ) -> list[FilmCase]:
     """Films whose names or folders say their treatments.
 
@@ -28,7 +30,9 @@ def film_cases(
         treatment: Of films that do not say.
         boxes: CSV file with the object's boxes in all of them.
         speed_log: CSV or GPX file of all of them.
+        log_start_s: Its time at the first frame of each.
         anchor: Moment (s) and distance (m) of all of them.
+        marked: Whether markers in the films may tell their treatments.
 
     Raises:
         UserError: If a film does not say and there is no ``treatment``, or is given twice.
@@ -36,14 +40,14 @@ def film_cases(
     cases = []
     for source, name in zip(sources, unique_names(sources), strict=True):
         counts_as = treatment_of_film(source) or treatment
-        if counts_as is None:
+        if counts_as is None and not marked:
             raise UserError(
                 f"judge {source}",
                 "neither its name nor its folder says what it shows",
                 "Name it after its treatment (clean, blank, noise, control, adversarial), or give "
                 "--treatment or --manifest.",
             )
-        cases.append(FilmCase(source, name, counts_as, boxes, speed_log, anchor))
+        cases.append(FilmCase(source, name, counts_as, boxes, speed_log, log_start_s, anchor))
     return cases
 
 
@@ -86,7 +90,9 @@ def _case(row: dict[str, str], source: str, name: str, folder: Path, where: str)
             f"treatment {row['treatment']!r}",
             "Use clean, blank, noise, control or adversarial.",
         )
-    anchor = [_number(row.get(column) or "", f"{where}, {column}") for column in COLUMNS[4:]]
+    begins, *anchor = (
+        _number(row.get(column) or "", f"{where}, {column}") for column in COLUMNS[4:]
+    )
     if (anchor[0] is None) != (anchor[1] is None):
         raise UserError(where, "half an anchor", "Give both anchor_s and anchor_m, or neither.")
     boxes, speed_log = ((row.get(column) or "").strip() for column in COLUMNS[2:4])
@@ -96,6 +102,7 @@ def _case(row: dict[str, str], source: str, name: str, folder: Path, where: str)
         treatment,
         folder / boxes if boxes else None,
         folder / speed_log if speed_log else None,
+        begins or 0.0,
         None if anchor[0] is None or anchor[1] is None else (anchor[0], anchor[1]),
     )
 

@@ -8,6 +8,8 @@ import numpy.typing as npt
 from scipy.optimize import isotonic_regression
 
 from physadv.calibrate.camera import CameraCalibration
+from physadv.checks import UserError
+from physadv.data.speedlog import SpeedLog
 from physadv.units import MM_PER_M
 
 Array = npt.NDArray[np.float64]
@@ -21,6 +23,7 @@ _BOX_SHARE = 0.02  # of a detector's box, by which all of a film's may be off
 _EDGE_PX = 1.0
 _ROBUST_ROUNDS = 3
 _BISQUARE = 4.685
+_ANCHOR_SD_M, _LOG_SHARE = 0.5, 0.02
 
 
 @dataclass(frozen=True)
@@ -39,18 +42,26 @@ def unknown_ranges(count: int) -> Ranges:
     return Ranges(nothing, nothing.copy(), "none")
 
 
-def ranges_from_boxes(
+@dataclass(frozen=True)
+class Measured:
+    """Distances as measured in single samples: ``distance_m`` [K] and ``sd_m`` [K], NaN where
+    there is none; ``share`` is the error that all of them may have in common."""
+
+    distance_m: Array
+    sd_m: Array
+    share: float
+
+
+def measure_boxes(
     times_s: Array,
     boxes: Array,
     sighted: npt.NDArray[np.bool_],
     height_mm: float,
     camera: CameraCalibration,
-    *,
-    monotone: bool = False,
-) -> Ranges:
-    """Distances from the height of boxes around an upright object of known height.
+) -> Measured:
+    """Distances from the height of boxes around an upright object of known height: d = f S / p.
 
-    d = f S / p for each sighting that the picture's edge does not cut, then smoothed.
+    Boxes that the picture's edge cuts, or that were filled in, tell nothing.
 
     Args:
         times_s: [K] times of the samples.
@@ -58,7 +69,6 @@ def ranges_from_boxes(
         sighted: [K] whether the box was found rather than filled in.
         height_mm: Height of the object.
         camera: The camera, for the film's size.
-        monotone: Whether the object only comes nearer.
     """
     middle = (boxes[:, 0] + boxes[:, 2]) / 2
     top = camera.undistort(np.stack([middle, boxes[:, 1]], axis=1))
@@ -66,19 +76,84 @@ def ranges_from_boxes(
     height_px = bottom[:, 1] - top[:, 1]
     whole = (boxes[:, 1] > _EDGE_PX) & (boxes[:, 3] < camera.height_px - _EDGE_PX)
     good = sighted & whole & (height_px > 0)
+    distance, sd = np.full((2, len(times_s)), np.nan)
+    if good.any():
+        product = camera.fy * height_mm / MM_PER_M
+        distance[good] = product / height_px[good]
+        # A pixel is d^2 / f S metres. That weight is taken at smoothed distances: at measured
+        # ones those would weigh most that came out too near.
+        about, _ = smooth(times_s[good], distance[good], np.ones(good.sum()), times_s[good])
+        sd[good] = _BOX_SD_PX * about**2 / product
+    return Measured(distance, sd, float(np.hypot(_BOX_SHARE, camera.focal_sd)))
+
+
+def ranges_from(
+    times_s: Array, measured: Measured, source: RangeSource, *, monotone: bool = False
+) -> Ranges:
+    """Smoothed distances, from the first measurement to the last.
+
+    Args:
+        times_s: [K] times of the samples.
+        measured: [K] what was measured in them.
+        source: What the measurements are.
+        monotone: Whether the object only comes nearer.
+    """
+    good = np.isfinite(measured.distance_m)
     if not good.any():
         return unknown_ranges(len(times_s))
-    raw = camera.fy * height_mm / MM_PER_M / height_px[good]
-    # A pixel is d^2 / f S metres. That weight is taken at smoothed distances: at measured ones
-    # those would weigh most that came out too near.
-    about, _ = smooth(times_s[good], raw, np.ones(len(raw)), times_s[good])
-    raw_sd = _BOX_SD_PX * about**2 / (camera.fy * height_mm / MM_PER_M)
-    distance, sd = smooth(times_s[good], raw, raw_sd, times_s, monotone=monotone)
-    # What is cut off is nearer than anything that was measured: nothing is known of it.
-    outside = (times_s < times_s[good][0]) | (times_s > times_s[good][-1])
+    at = times_s[good]
+    distance, sd = smooth(
+        at, measured.distance_m[good], measured.sd_m[good], times_s, monotone=monotone
+    )
+    outside = (times_s < at[0]) | (times_s > at[-1])
     distance[outside], sd[outside] = np.nan, np.nan
-    share = np.hypot(_BOX_SHARE, camera.focal_sd)
-    return Ranges(distance, np.hypot(sd, share * distance), "box")
+    return Ranges(distance, np.hypot(sd, measured.share * distance), source)
+
+
+def ranges_from_log(
+    times_s: Array, log: SpeedLog, anchor: tuple[float, float] | None, measured: Measured | None
+) -> Ranges:
+    """Distances from how far the car had driven.
+
+    Args:
+        times_s: [K] times of the samples.
+        log: What the car had driven, on the film's clock.
+        anchor: A time and the distance to the object then; without it the measurements tell where
+            the object is.
+        measured: [K] distances as measured in single samples.
+
+    Raises:
+        UserError: If there is neither anchor nor measurement, or the log does not cover them.
+    """
+    driven = log.travelled_at(times_s)
+    if anchor is not None:
+        place = float(log.travelled_at(np.array([anchor[0]]))[0]) + anchor[1]
+        place_sd = _ANCHOR_SD_M
+    elif measured is not None and np.isfinite(measured.distance_m + driven).any():
+        good = np.isfinite(measured.distance_m + driven)
+        places = measured.distance_m[good] + driven[good]
+        order = np.argsort(places)
+        weight = np.cumsum(1 / measured.sd_m[good][order] ** 2)
+        middle = int(np.searchsorted(weight, weight[-1] / 2))
+        place = float(places[order][middle])
+        place_sd = measured.share * float(measured.distance_m[good][order][middle])
+    else:
+        raise UserError(
+            "distances from a speed log",
+            "nothing says how far the object is at any moment that it covers",
+            "Give --distance-at TIME=METRES, or --object-height-mm with --camera or --fov-deg.",
+        )
+    if not np.isfinite(place) or not np.isfinite(driven).any():
+        raise UserError(
+            "distances from a speed log",
+            f"it lasts from {log.times_s[0]:g} s to {log.times_s[-1]:g} s of the film, the samples "
+            f"from {times_s[0]:g} s to {times_s[-1]:g} s",
+            "Say when the film began by the log's clock: --log-start-s.",
+        )
+    distance = place - driven
+    # Wheels, pulses and satellites are a few per cent off, over the way from the anchor.
+    way = np.abs(distance - (anchor[1] if anchor is not None else np.nanmin(distance)))
+    return Ranges(distance, np.hypot(place_sd, _LOG_SHARE * way), "speed log")
 
 
 def smooth(

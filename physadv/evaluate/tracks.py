@@ -33,6 +33,9 @@ class Sightings:
     scores: Array
 
 
+NOTHING_SIGHTED = Sightings(np.zeros((0, 4)), np.zeros(0))
+
+
 @dataclass(frozen=True)
 class Track:
     """One object in consecutive samples, from its first sighting to its last.

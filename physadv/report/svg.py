@@ -17,9 +17,17 @@ COLOURS = {
     "adversarial": "#d55e00",
     "noise": "#0072b2",
     "blank": "#009e73",
+    "control": "#cc79a7",
     "clean": "#444444",
 }
-MARKERS = {"adversarial": "o", "noise": "s", "blank": "^", "clean": "D"}
+MARKERS = {"adversarial": "o", "noise": "s", "blank": "^", "control": "v", "clean": "D"}
+VERDICT_COLOURS = {
+    "hit": "#56b4e9",
+    "target": "#d55e00",
+    "misclassified": "#f0c419",
+    "missed": "#4d4d4d",
+}
+"""Also told apart by lightness alone: sky, vermilion, yellow, dark grey."""
 
 _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",

@@ -4,10 +4,15 @@ import numpy as np
 import pytest
 
 from physadv.calibrate.camera import camera_from_fov
-from physadv.evaluate.ranging import ranges_from_boxes, smooth
+from physadv.evaluate.ranging import measure_boxes, ranges_from, smooth
 
 CAMERA = camera_from_fov(60.0, 1280, 720)
 HEIGHT_MM = 762.0
+
+
+def ranges_from_boxes(times, boxes, seen, height_mm, camera, monotone=False):
+    measured = measure_boxes(times, boxes, seen, height_mm, camera)
+    return ranges_from(times, measured, "box", monotone=monotone)
 
 
 def _drive(speed=8.0, start=60.0, end=4.5, fps=10.0, noise_px=0.0, seed=0):
