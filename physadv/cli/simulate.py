@@ -16,7 +16,7 @@ from physadv.checks import UsageError, UserError, check_name
 from physadv.cli.console import err, out, progress_line
 from physadv.cli.options import RunFolder, Seed
 from physadv.data.boxes import read_boxes
-from physadv.data.files import read_json, sha256_of
+from physadv.data.files import read_image_rgb, read_json, sha256_of
 from physadv.data.video import open_video
 from physadv.data.videowriter import write_video
 from physadv.evaluate.approach import Approach
@@ -149,6 +149,13 @@ def approach(
     height_m: Annotated[float, typer.Option(help="Sign's middle above the camera.")] = 0.9,
     turn_deg: Annotated[float, typer.Option(help="Face turned towards the camera's side.")] = 0.0,
     shutter_s: Annotated[float, typer.Option(help="Exposure of a frame.")] = 0.002,
+    background: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PHOTO",
+            help="A road without signs, behind the sign; on a drawn one detectors see little.",
+        ),
+    ] = None,
     crf: Quality = 18,
     seed: Seed = 0,
     replace: ReplaceFilms = False,
@@ -161,6 +168,8 @@ def approach(
     drive = Approach(speed_kmh, start_m, end_m, fps, lateral_m, height_m, turn_deg, shutter_s)
     shown = _treatments(treatment) if treatment or artwork is not None else ("clean",)
     sign = _sign_scene(scene, run)
+    street = None if background is None else read_image_rgb(background)
+    behind = None if background is None else sha256_of(background)
     with _said_how_to_go_on(), progress_line() as line:
         manifest = simulate_approach(
             sign,
@@ -169,8 +178,9 @@ def approach(
             partial(write_video, crf=crf),
             artwork=artwork,
             treatments=shown,
+            street=street,
             seed=seed,
-            about={"crf": crf},
+            about={"background": behind, "crf": crf},
             replace=replace,
             progress=line.update,
         )

@@ -169,6 +169,7 @@ def render(
     colours: Picture | None,
     conditions: Conditions,
     *,
+    street: Picture | None = None,
     seed: int = 0,
 ) -> Iterator[Picture]:
     """The drive's frames, [H,W,3] uint8 RGB each, one by one.
@@ -182,12 +183,15 @@ def render(
         sign: The scene's face with the artwork's mask.
         colours: [T,T,3] uint8 of what is stuck, None for the clean sign.
         conditions: One draw of light, optics, sensor and printer.
+        street: [H,W,3] uint8 RGB photograph of what is behind the sign; None draws something.
         seed: Seed of scenery and noise.
 
     Raises:
         UserError: As ``truths``.
     """
-    street = draw_street(generator_for(seed, "approach street"))
+    if street is None:
+        street = draw_street(generator_for(seed, "approach street"))
+    street = _no_finer(street, scene)
     whole = truths(scene, approach)
     noise = generator_for(seed, "approach noise").integers(1 << 31, size=len(whole))
     for truth in whole:
@@ -215,8 +219,18 @@ def _moved_px(scene: Scene, approach: Approach, time_s: float) -> Array:
     return ends[1][0] - ends[0][0]
 
 
+def _no_finer(street: Picture, scene: Scene) -> Picture:
+    """The street without detail that the camera cannot resolve, which would flicker."""
+    size = np.array([scene.camera.width_px, scene.camera.height_px]) * (1 + _ZOOM)
+    scale = float((size / street.shape[1::-1]).max())
+    if scale >= 1:
+        return street
+    small = [round(side * scale) for side in street.shape[1::-1]]
+    return np.asarray(cv2.resize(street, small, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
 def _scenery(street: Picture, scene: Scene, approach: Approach, truth: Truth) -> Picture:
-    """A drawn street that grows about the vanishing point, and the sign's pole before it."""
+    """The street, which grows about the vanishing point, and the sign's pole before it."""
     camera = scene.camera
     gone = 1 - truth.along_m / approach.start_m
     size = np.array([camera.width_px, camera.height_px], np.float64)

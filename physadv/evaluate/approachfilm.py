@@ -32,6 +32,8 @@ from physadv.scene.schema import Scene
 from physadv.seeding import generator_for
 from physadv.types import Treatment
 
+Picture = npt.NDArray[np.uint8]
+
 TRUTH, CAMERA = "truth.csv", "camera.json"
 _LABEL, _ORIGIN = "stop sign", "rendered"
 _COLUMNS = ("frame", "time_s", "distance_m", "along_m", "x1", "y1", "x2", "y2")
@@ -45,6 +47,7 @@ def simulate_approach(
     *,
     artwork: Artwork | None = None,
     treatments: Sequence[Treatment] = ("clean",),
+    street: Picture | None = None,
     seed: int = 0,
     about: Mapping[str, Any],
     replace: bool = False,
@@ -63,8 +66,9 @@ def simulate_approach(
         write: Encodes frames into a new file at a path.
         artwork: What is stuck on the sign; needed by every treatment but clean.
         treatments: What to render.
+        street: [H,W,3] uint8 RGB photograph of what is behind the sign; None draws something.
         seed: Seed of scenery, conditions and noise.
-        about: What else decides the films' content (the encoder), for the manifest.
+        about: What else decides the films' content (street, encoder), for the manifest.
         replace: Whether another simulation in ``out`` may be lost.
         progress: Called as (task, frames done, of how many).
 
@@ -105,7 +109,7 @@ def simulate_approach(
         colours = None
         if artwork is not None and treatment != "clean":
             colours = printed_colours(artwork, treatment)
-        pictures = render(scene, approach, sign, colours, conditions, seed=seed)
+        pictures = render(scene, approach, sign, colours, conditions, street=street, seed=seed)
         for one, picture in zip(known, pictures, strict=True):
             yield one.time_s, picture
             progress(f"render {treatment}", one.frame + 1, len(known))

@@ -277,6 +277,7 @@ def test_drive_by_with_wrong_input(
         (("--lateral-m", "60"), 1, "the frame misses it"),
         (("--start-m", "5", "--end-m", "9"), 1, "does not come nearer"),
         (("--treatment", "noise"), 1, "there is no artwork"),
+        (("--background", "none.jpg"), 1, "no such file"),
         (("--fps", "0"), 1, "frame rate"),
     ],
 )

@@ -97,6 +97,20 @@ def test_noise_is_new_in_each_frame_and_the_same_again(scene: Scene) -> None:
     assert (first[0] != first[1]).mean() > 0.5
 
 
+@pytest.mark.parametrize("width", [320, 5000])
+def test_a_photograph_is_behind_the_sign(scene: Scene, width: int) -> None:
+    """Left half blue, right half green, however large the photograph is."""
+    approach = Approach(start_m=9, end_m=8, fps=5, shutter_s=0)
+    photo = np.zeros((width * 3 // 4, width, 3), np.uint8)
+    photo[:, : width // 2], photo[:, width // 2 :] = (20, 60, 200), (30, 180, 40)
+    sign = SignTexture(scene, BARE)
+    for frame in render(scene, approach, sign, None, NEUTRAL, street=photo):
+        middle = scene.camera.width_px // 2
+        # The sign and its pole are right of the middle.
+        assert np.abs(frame[:, : middle - 30].astype(int) - (20, 60, 200)).max() <= 1
+        assert np.abs(frame[:200, middle + 30 :].astype(int) - (30, 180, 40)).max() <= 1
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
