@@ -62,6 +62,7 @@ def ultralytics_model(name: str) -> object:
 
     model = YOLO(f"{name}.yaml")
     own = next(m for m in victim.module.modules() if type(m).__name__ == "DetectionModel")
+    model.model.fuse(verbose=False)
     model.model.load_state_dict(own.state_dict())
     return model
 

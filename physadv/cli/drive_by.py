@@ -116,6 +116,13 @@ def drive_by(
         float | None,
         typer.Option(help="Height of the object: its box gives distances.", show_default=False),
     ] = None,
+    sign_width_mm: Annotated[
+        float | None,
+        typer.Option(
+            help="Width of a stop sign instead: its outline gives better distances than a box.",
+            show_default=False,
+        ),
+    ] = None,
     camera: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="From `physadv calibrate camera`.")
     ] = None,
@@ -213,6 +220,7 @@ def drive_by(
         None if camera is None else load_camera(camera),
         fov_deg,
         object_height_mm,
+        sign_width_mm,
         monotone,
         Car(
             *parse_rule(confirm),

@@ -67,19 +67,22 @@ def check_distance(plan: DrivePlan) -> None:
     """Check that what is given for distances is all that they need."""
     if plan.camera is not None and plan.fov_deg is not None:
         raise UsageError("--camera and --fov-deg", "both", "Give one of them.")
+    if plan.object_height_mm is not None and plan.sign_width_mm is not None:
+        raise UsageError("--object-height-mm and --sign-width-mm", "both", "Give one of them.")
     known = plan.camera is not None or plan.fov_deg is not None
-    if plan.object_height_mm is not None and not known:
+    sized = plan.object_height_mm is not None or plan.sign_width_mm is not None
+    if sized and not known:
         raise UsageError(
-            "distances from --object-height-mm",
+            "distances from the object's size",
             "the camera's focal length is not known",
             "Give --camera FILE.json or --fov-deg as well; without all of them sizes in pixels "
             "are reported.",
         )
-    if known and plan.object_height_mm is None and not plan.layouts:
+    if known and not sized and not plan.layouts:
         raise UsageError(
             "distances from a camera",
-            "the object's height is not known",
-            "Give --object-height-mm as well.",
+            "the object's size is not known",
+            "Give --object-height-mm, or --sign-width-mm for a stop sign, as well.",
         )
 
 

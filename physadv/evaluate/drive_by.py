@@ -27,6 +27,7 @@ from physadv.evaluate.filmlooks import (
     Clock,
     CropAsker,
     DetectorAsker,
+    OutlineAsker,
     detections_of,
     look_at_film,
 )
@@ -154,20 +155,16 @@ def judge_film(
             who = ", ".join((*finders, *(["markers"] if plan.layouts else [])))
             words = f"{' or '.join(plan.true_names)} was never found in it, by {who}"
             return Drive(case, notes=film.notes, fault=fault, problem=words)
+        places = {frames[s]: b for s, b in zip(track.samples.tolist(), track.boxes, strict=True)}
+        known, outlines = _look_again(film, plan, victims, places, log_of, progress, case.name)
+        passed |= known
         at = np.asarray(times)[track.samples]
         camera = plan.camera_of(film.width_px, film.height_px)
-        ranges = range_track(case, plan, camera, track, at, sheets)
+        ranges = range_track(case, plan, camera, track, at, sheets, outlines)
         notes = film.notes if camera is None or not camera.note else (*film.notes, camera.note)
         followed = Followed(treatment, frames, times, track, ranges, tuple(finders), notes, fault)
-        places = {frames[s]: b for s, b in zip(track.samples.tolist(), track.boxes, strict=True)}
         readings = {}
         for victim in victims:
-            if isinstance(victim, ClassifierVictim):
-                # A second passage: only now it is known where the object is.
-                asker = _crops(film, victim, places)
-                passed[victim.name] = log_of(asker)
-                told = partial(progress, f"{case.name} ({victim.name})")
-                look_at_film(film, [(asker, passed[victim.name])], progress=told)
             wanted = wanted_of(victim, plan)
             readings[victim.name] = tuple(
                 reading_of(
@@ -278,9 +275,38 @@ def _track(
     return plan.choice.of(find_tracks(clock.times_s, sightings), clock.times_s)
 
 
-def _crops(film: Film, victim: ClassifierVictim, places: dict[int, Array]) -> CropAsker:
-    """A classifier that is to read the object where it is."""
+def _look_again(
+    film: Film,
+    plan: DrivePlan,
+    victims: Sequence[Victim],
+    places: dict[int, Array],
+    log_of: Callable[[Answering], LookLog],
+    progress: Progress,
+    name: str,
+) -> tuple[dict[str, LookLog], dict[int, Array]]:
+    """A second passage, for what needs to know where the object is: classifiers, outlines.
+
+    Returns:
+        The classifiers' logs by name, and outlines [4] xyxy by place in the track.
+    """
     limit = np.array([film.width_px, film.height_px] * 2, dtype=np.float64)
     shown = {frame: np.clip(box, 0, limit) for frame, box in places.items()}
     large = {f: b for f, b in shown.items() if (b[2:] - b[:2] >= _LEAST_CROP_PX).all()}
-    return CropAsker(victim, large)
+    asked: list[tuple[Asker, LookLog]] = []
+    known = {}
+    for victim in victims:
+        if isinstance(victim, ClassifierVictim):
+            asker = CropAsker(victim, large)
+            known[victim.name] = log_of(asker)
+            asked.append((asker, known[victim.name]))
+    outlined = None
+    if plan.sign_width_mm is not None:
+        outliner = OutlineAsker(large)
+        outlined = log_of(outliner)
+        asked.append((outliner, outlined))
+    if asked:
+        look_at_film(film, asked, progress=partial(progress, f"{name} (where the object is)"))
+    if outlined is None:
+        return known, {}
+    rows = [outlined.of(frame) for frame in places]
+    return known, {n: row[0].astype(np.float64) for n, row in enumerate(rows) if len(row)}

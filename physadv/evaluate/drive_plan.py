@@ -66,7 +66,8 @@ class DrivePlan:
     is the attacker's class or empty. ``printed`` is the run whose artwork is shown, ``layouts``
     where the markers of its prints lie. ``finders`` are detectors that find the object beside the
     victims themselves. ``every`` or ``fps`` sample the film; ``frame_rate`` is that of folders of
-    frames. ``object_height_mm`` and a camera give distances; ``fov_deg`` stands in for a camera.
+    frames. ``object_height_mm`` (by its box) or ``sign_width_mm`` (by the outline
+    of a stop sign) and a camera give distances; ``fov_deg`` stands in for a camera.
     """
 
     victims: tuple[str, ...]
@@ -83,13 +84,16 @@ class DrivePlan:
     camera: CameraCalibration | None = None
     fov_deg: float | None = None
     object_height_mm: float | None = None
+    sign_width_mm: float | None = None
     monotone: bool = False
     car: Car = Car()
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        if self.object_height_mm is not None:
-            check_range("object height", self.object_height_mm, 0, 100_000, "mm", low_open=True)
+        for name in ("object_height_mm", "sign_width_mm"):
+            value = getattr(self, name)
+            if value is not None:
+                check_range(name, value, 0, 100_000, "mm", low_open=True)
 
     def camera_of(self, width_px: int, height_px: int) -> CameraCalibration | None:
         """The camera for a film of that size; None if nothing tells its focal length.

@@ -1,6 +1,6 @@
 """Which of the sources of distance a film has, and what they say of the followed object."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ from physadv.data.speedlog import SpeedLog, read_speed_log
 from physadv.evaluate.drive_plan import DrivePlan, FilmCase
 from physadv.evaluate.filmsheets import depth_by_sheet
 from physadv.evaluate.ranging import (
+    OUTLINE_SHARE,
     Measured,
     Ranges,
     RangeSource,
@@ -31,6 +32,7 @@ def range_track(
     track: Track,
     at_s: Array,
     sheets: Sequence[Sequence[FoundSheet]],
+    outlines: Mapping[int, Array],
 ) -> Ranges:
     """Distances of a followed object.
 
@@ -44,11 +46,13 @@ def range_track(
         track: The object.
         at_s: [K] times of its samples.
         sheets: Printed sheets in each of the film's samples; empty if none are looked for.
+        outlines: [4] xyxy of a stop sign's edge, by place in the track, where it was looked for
+            and found.
 
     Raises:
         UserError: If a speed log is wrong, or nothing ties it to the object.
     """
-    measured, source = _measured(plan, camera, track, at_s, sheets)
+    measured, source = _measured(plan, camera, track, at_s, sheets, outlines)
     if case.speed_log is not None:
         log = read_speed_log(case.speed_log)
         onto_film = SpeedLog(log.times_s - case.log_start_s, log.travelled_m)
@@ -64,22 +68,33 @@ def _measured(
     track: Track,
     at_s: Array,
     sheets: Sequence[Sequence[FoundSheet]],
+    outlines: Mapping[int, Array],
 ) -> tuple[Measured | None, RangeSource]:
     if camera is None:
         return None, "none"
-    measured = None
-    if plan.object_height_mm is not None:
+    measured: Measured | None = None
+    source: RangeSource = "none"
+    if plan.sign_width_mm is not None:
+        boxes, found = track.boxes.copy(), np.zeros(len(at_s), dtype=bool)
+        for place, box in outlines.items():
+            boxes[place], found[place] = box, True
+        measured = measure_boxes(
+            at_s, boxes, found, plan.sign_width_mm, camera, share=OUTLINE_SHARE
+        )
+        source = "outline"
+    elif plan.object_height_mm is not None:
         measured = measure_boxes(at_s, track.boxes, track.sighted, plan.object_height_mm, camera)
+        source = "box"
     by_sheet = {
         place: found[0]
         for place, sample in enumerate(track.samples.tolist())
         if sheets and (found := [d for s in sheets[sample] if (d := depth_by_sheet(s, camera))])
     }
     if not by_sheet:
-        return measured, "none" if measured is None else "box"
-    nothing = np.full(len(at_s), np.nan)
-    distance, sd = (nothing, nothing) if measured is None else (measured.distance_m, measured.sd_m)
-    distance, sd = distance.copy(), sd.copy()
+        return measured, source
+    distance, sd = np.full((2, len(at_s)), np.nan)
+    if measured is not None:
+        distance, sd = measured.distance_m.copy(), measured.sd_m.copy()
     for place, (metres, error) in by_sheet.items():
         distance[place], sd[place] = metres, error
     return Measured(distance, sd, camera.focal_sd), "fiducial"

@@ -13,6 +13,7 @@ from physadv.data.prefetch import read_ahead
 from physadv.evaluate.judging import ask
 from physadv.evaluate.looklog import LookLog
 from physadv.evaluate.renderer import cut_crop
+from physadv.evaluate.signoutline import find_outline
 from physadv.types import Detections
 from physadv.victim.chain import ChainVictim
 from physadv.victim.detector import DetectorVictim
@@ -95,8 +96,8 @@ class CropAsker:
     @property
     def key(self) -> str:
         """Name, weights, and the boxes."""
-        where = [(frame, box.round(3).tolist()) for frame, box in self.boxes.items()]
-        return f"classifier {self.victim.name} {self.victim.weights_sha256} {where}"
+        who = f"{self.victim.name} {self.victim.weights_sha256}"
+        return f"classifier {who} {_places(self.boxes)}"
 
     def look(self, frames: Sequence[Frame]) -> list[Array]:
         """What is read in the boxes."""
@@ -105,6 +106,34 @@ class CropAsker:
         answers = ask(self.victim, crops) if crops else []
         read = {f.index: [[a.index, a.score]] for f, a in zip(shown, answers, strict=True)}
         return [np.array(read.get(frame.index, [])).reshape(-1, 2) for frame in frames]
+
+
+@dataclass(frozen=True)
+class OutlineAsker:
+    """Finds the outline of a stop sign in a known box of each sample; rows: xyxy of its edge.
+
+    ``boxes`` [4] xyxy by frame number; other frames get an empty table.
+    """
+
+    boxes: Mapping[int, Array]
+    width: int = 4
+
+    @property
+    def key(self) -> str:
+        """The boxes."""
+        return f"outline {_places(self.boxes)}"
+
+    def look(self, frames: Sequence[Frame]) -> list[Array]:
+        """One row where there is an outline."""
+        found = [
+            find_outline(frame.rgb, self.boxes[frame.index]) if frame.index in self.boxes else None
+            for frame in frames
+        ]
+        return [np.zeros((0, 4)) if one is None else one[None] for one in found]
+
+
+def _places(boxes: Mapping[int, Array]) -> list[tuple[int, list[float]]]:
+    return [(frame, box.round(3).tolist()) for frame, box in boxes.items()]
 
 
 class ChainAsker:

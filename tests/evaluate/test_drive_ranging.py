@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from physadv.calibrate.camera import camera_from_fov
-from physadv.evaluate.ranging import measure_boxes, ranges_from, smooth
+from physadv.evaluate.ranging import BOX_SHARE, measure_boxes, ranges_from, smooth
 
 CAMERA = camera_from_fov(60.0, 1280, 720)
 HEIGHT_MM = 762.0
@@ -44,7 +44,9 @@ def test_noisy_boxes_are_within_three_per_cent_from_20_px_on():
         error = ranges.distance_m / distance - 1
         worst.append(np.abs(error[height >= 20]).max())
         # Without what all boxes of a film may have in common.
-        own = np.sqrt(ranges.sd_m**2 - (np.hypot(0.02, CAMERA.focal_sd) * ranges.distance_m) ** 2)
+        own = np.sqrt(
+            ranges.sd_m**2 - (np.hypot(BOX_SHARE, CAMERA.focal_sd) * ranges.distance_m) ** 2
+        )
         deviations.append((ranges.distance_m - distance) / own)
     assert np.quantile(worst, 0.9) < 0.03
     # The errors stated are of the size of those made.
