@@ -86,9 +86,9 @@ def _measured(
         measured = measure_boxes(at_s, track.boxes, track.sighted, plan.object_height_mm, camera)
         source = "box"
     by_sheet = {
-        place: found[0]
+        place: seen[0]
         for place, sample in enumerate(track.samples.tolist())
-        if sheets and (found := [d for s in sheets[sample] if (d := depth_by_sheet(s, camera))])
+        if sheets and (seen := [d for s in sheets[sample] if (d := depth_by_sheet(s, camera))])
     }
     if not by_sheet:
         return measured, source
