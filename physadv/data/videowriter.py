@@ -32,7 +32,13 @@ _BT709 = 1  # AVCOL_SPC_BT709, for which PyAV has no name
 _SCALING = Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
 
 
-def write_video(path: Path, frames: Iterable[tuple[float, Picture]], *, crf: int = 18) -> None:
+def write_video(
+    path: Path,
+    frames: Iterable[tuple[float, Picture]],
+    *,
+    crf: int = 18,
+    preset: str = "medium",
+) -> None:
     """Encode frames into a new file; the same frames give the same bytes.
 
     The picture is 4:2:0 with BT.709's matrix and limited range, and tagged so. H.264 needs even
@@ -43,6 +49,7 @@ def write_video(path: Path, frames: Iterable[tuple[float, Picture]], *, crf: int
         frames: (time_s, picture [H,W,3] uint8 RGB), ascending by at least 1/90000 s, the precision
             at which times are kept.
         crf: Constant rate factor of x264, 0 (lossless but for the colours) to 51.
+        preset: x264's trade of time for size, ultrafast to veryslow.
 
     Raises:
         UserError: If there is no frame, the size changes, or a time is negative or not after the
@@ -65,7 +72,7 @@ def write_video(path: Path, frames: Iterable[tuple[float, Picture]], *, crf: int
             before = ticks
             raw = av.VideoFrame.from_ndarray(_even(picture), format="rgb24")
             if number == 0:
-                _set_up(stream, raw.width, raw.height, crf)
+                _set_up(stream, raw.width, raw.height, crf, preset)
             if (raw.width, raw.height) != (stream.width, stream.height):
                 raise UserError(
                     _ASKED,
@@ -89,14 +96,14 @@ def write_video(path: Path, frames: Iterable[tuple[float, Picture]], *, crf: int
         container.mux(stream.encode())
 
 
-def _set_up(stream: VideoStream, width: int, height: int, crf: int) -> None:
+def _set_up(stream: VideoStream, width: int, height: int, crf: int, preset: str) -> None:
     stream.width, stream.height = width, height
     stream.pix_fmt = "yuv420p"
     stream.time_base = _TICK
     context = stream.codec_context
     context.time_base = _TICK
     context.thread_count = _THREADS  # given, as the bytes depend on it
-    context.options = {"crf": str(crf)}
+    context.options = {"crf": str(crf), "preset": preset}
     context.colorspace, context.color_range = _BT709, ColorRange.MPEG
     context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
 

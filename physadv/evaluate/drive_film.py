@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from physadv.data.files import atomic_path
-from physadv.data.film import Film, Picture
+from physadv.data.film import Film, Frame
 from physadv.data.prefetch import read_ahead
 from physadv.data.videowriter import write_video
 from physadv.evaluate.annotated import Marks, annotate
@@ -22,7 +22,7 @@ from physadv.evaluate.reading import Reading
 Progress = Callable[[str, int, int], None]
 
 ANNOTATED = "annotated"
-_CRF = 23
+_CRF, _PRESET = 23, "superfast"
 
 
 def annotated_path(out: Path, film: str, victim: str) -> Path:
@@ -57,15 +57,16 @@ def annotate_film(
     marks = partial(_marks, followed, victim, readings, _confirmations(readings, car))
     braking = _braking(followed, car)
 
-    def frames() -> Iterator[tuple[float, Picture]]:
+    def drawn() -> Iterator[Frame]:
         # A film that was damaged is drawn as far as it was judged.
-        judged = zip(range(len(followed.frames)), read_ahead(film.frames()), strict=False)
-        for sample, frame in judged:
-            yield frame.time_s, annotate(frame.rgb, marks(sample, braking))
+        for sample, frame in zip(range(len(followed.frames)), film.frames(), strict=False):
+            yield replace(frame, rgb=annotate(frame.rgb, marks(sample, braking)))
             report(sample + 1, len(followed.frames))
 
+    # Frames are decoded and drawn while others are encoded.
+    frames = ((frame.time_s, frame.rgb) for frame in read_ahead(drawn()))
     with atomic_path(path) as temporary:
-        write_video(temporary, frames(), crf=_CRF)
+        write_video(temporary, frames, crf=_CRF, preset=_PRESET)
 
 
 def _confirmations(readings: tuple[Reading, ...], car: Car) -> tuple[int | None, int | None]:
