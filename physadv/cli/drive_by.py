@@ -13,6 +13,7 @@ from physadv.cli.console import progress_line
 from physadv.cli.drivefiles import keep_drives
 from physadv.cli.driveoptions import (
     check_cameras,
+    check_cases,
     check_distance,
     finders_for,
     parse_anchor,
@@ -39,7 +40,8 @@ def drive_by(
         typer.Option(
             "--out",
             metavar="FOLDER",
-            help="Where results go. Called again with the same one, it goes on where it stopped.",
+            help="Where results go. Called again with the same one, nothing is looked at twice; "
+            "the report is on the films given.",
         ),
     ],
     videos: Annotated[
@@ -84,7 +86,7 @@ def drive_by(
             help="Treatment of films that do not say: clean, blank, noise, control or adversarial.",
         ),
     ] = "",
-    every: Annotated[int, typer.Option(help="Look at every so manieth frame.", min=1)] = 10,
+    every: Annotated[int, typer.Option(help="Look at every Nth frame.", min=1, metavar="N")] = 10,
     fps: Annotated[
         float | None,
         typer.Option(help="Look at so many frames a second instead.", show_default=False),
@@ -93,8 +95,8 @@ def drive_by(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Detector that finds the object beside the victims' own; may be repeated "
-            "(default: yolov8n if no victim is one and no markers are on the object).",
+            help="Detector that finds the object, better not a victim; may be repeated (default: "
+            "the victims' own, or yolov8n if there is none and no markers).",
             show_default=False,
         ),
     ] = None,
@@ -203,10 +205,11 @@ def drive_by(
             anchor=parse_anchor(distance_at),
             marked=bool(layouts),
         )
+    check_cases(cases, manifest, given=(distance_at, log_start_s))
     on = str(choose_device(device))
     marked = bool(layouts) and printed is not None and not printed.worn
     plan = DrivePlan(
-        tuple(victim),
+        tuple(dict.fromkeys(victim)),
         true_names(truth or [], printed),
         target or ("" if printed is None else printed.target),
         printed,
@@ -240,18 +243,21 @@ def drive_by(
         ):
             drives.append(drive)
     if not any(drive.records for drive in drives):
-        why = drives[0].problem
         raise UserError(
-            f"judge {len(cases)} film{'s' if len(cases) > 1 else ''}",
-            f"none shows what is looked for ({drives[0].case.name}: {why})",
-            "Give --boxes, or a --finder that sees it.",
+            "judge films",
+            "; ".join(f"{drive.case.name}: {drive.problem}" for drive in drives),
+            "Nothing was written but what was seen.",
         )
     keep_drives(result, drives, plan, started, json_out=json_out)
 
 
 def _judge(case: FilmCase, report: Report, *, plan: DrivePlan, out: Path, annotate: bool) -> Drive:
     """One film, as a task of an engine."""
-    drive = judge_film(case, plan, out, report)
+    try:
+        drive = judge_film(case, plan, out, report)
+    except UserError as error:
+        # One film's fault must not cost the others' results.
+        return Drive(case, problem=f"{error.asked}: {error.got}. {error.do}")
     if annotate and drive.followed is not None and not is_camera(case.source):
         for victim, readings in drive.readings.items():
             annotate_film(

@@ -1,8 +1,10 @@
 """What the options of evaluate drive-by mean together, checked before any film is read."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from physadv.checks import UsageError, UserError
+from physadv.data.files import sha256_of
 from physadv.data.films import is_camera
 from physadv.evaluate.capture_plan import Printed
 from physadv.evaluate.drive_by import load_victim_on
@@ -84,6 +86,44 @@ def check_distance(plan: DrivePlan) -> None:
             "the object's size is not known",
             "Give --object-height-mm, or --sign-width-mm for a stop sign, as well.",
         )
+
+
+def check_cases(
+    cases: Sequence[FilmCase], manifest: Path | None, *, given: tuple[str, float]
+) -> None:
+    """Check that every file is there, and that what was said about logs has one.
+
+    Raises:
+        UserError: If a film, boxes or a log is missing, or the same file is given under two names.
+        UsageError: If an option has nothing to act on.
+    """
+    distance_at, log_start_s = given
+    logged = any(case.speed_log is not None for case in cases)
+    if (distance_at or log_start_s) and (manifest is not None or not logged):
+        raise UsageError(
+            "--distance-at or --log-start-s",
+            "no --speed-log beside it" if manifest is None else "films come from --manifest",
+            "Give a log, or write them into the manifest (anchor_s, anchor_m, log_start_s).",
+        )
+    sizes: dict[int, list[Path]] = {}
+    for case in cases:
+        for path in (case.boxes, case.speed_log):
+            if path is not None and not path.is_file():
+                raise UserError(f"read {path}", "no such file", "Check the path.")
+        film = Path(case.source)
+        if is_camera(case.source) or film.is_dir():
+            continue
+        if not film.is_file():
+            raise UserError(f"read {film}", "no such file", "Check the path.")
+        sizes.setdefault(film.stat().st_size, []).append(film)
+    for alike in sizes.values():
+        seen: dict[str, Path] = {}
+        for film in alike if len(alike) > 1 else ():
+            first = seen.setdefault(sha256_of(film), film)
+            if first is not film:
+                raise UserError(
+                    f"judge {film}", f"it is the same film as {first}", "Give each film once."
+                )
 
 
 def check_cameras(cases: Sequence[FilmCase], plan: DrivePlan) -> None:

@@ -1,7 +1,7 @@
 """Boxes of one object through a film, as CSV: file,frame,x1,y1,x2,y2,label,score,origin."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +10,12 @@ import numpy.typing as npt
 
 from physadv.checks import UserError
 from physadv.data.files import atomic_path
+from physadv.data.film import Film
+from physadv.data.video import Video
 
 COLUMNS = ("file", "frame", "x1", "y1", "x2", "y2", "label", "score", "origin")
 _NEEDED = COLUMNS[:6]
+_SLACK_PX = 2.0
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,35 @@ def _row(row: dict[str, str], where: str) -> FrameBox:
             "Frames count from 0, and x2 > x1, y2 > y1.",
         )
     return FrameBox(frame, box, row.get("label") or "", score, row.get("origin") or "")
+
+
+def check_boxes(film: Film, boxes: Mapping[int, FrameBox], path: Path) -> None:
+    """Check that boxes can be of a film.
+
+    Raises:
+        UserError: If one lies outside its picture, or is of a frame that it has not got.
+    """
+    asked = f"use the boxes in {path} for {film.name}"
+    for one in boxes.values():
+        right, bottom = one.box[2:]
+        if (
+            right > film.width_px + _SLACK_PX
+            or bottom > film.height_px + _SLACK_PX
+            or (one.box[:2] < -_SLACK_PX).any()
+        ):
+            raise UserError(
+                asked,
+                f"frame {one.frame}'s reaches to {', '.join(f'{v:.0f}' for v in one.box)} px, the "
+                f"film has {film.width_px} x {film.height_px} px",
+                "Give the boxes of this film, in its own pixels.",
+            )
+    last = max(boxes)
+    if isinstance(film, Video) and 0 < film.count <= last:
+        raise UserError(
+            asked,
+            f"they go to frame {last}, the film has {film.count} frames",
+            "Frames count from 0; give the boxes of this film.",
+        )
 
 
 def write_boxes(path: Path, films: Iterable[tuple[str, Iterable[FrameBox]]]) -> None:

@@ -48,7 +48,11 @@ class Sampling:
         """In words."""
         if self.fps is not None:
             return f"{self.fps:g} frames a second"
-        return "every frame" if self.every == 1 else f"every {self.every}th frame"
+        if self.every == 1:
+            return "every frame"
+        tens = self.every % 100 // 10 == 1
+        ending = "th" if tens else {1: "st", 2: "nd", 3: "rd"}.get(self.every % 10, "th")
+        return f"every {self.every}{ending} frame"
 
 
 class Picker:

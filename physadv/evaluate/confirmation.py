@@ -53,10 +53,15 @@ def confirmed_at(hits: Sequence[bool], least: int, of: int) -> int | None:
     return int(there[0]) if len(there) else None
 
 
-def longest_run(missed: Sequence[bool], times_s: Sequence[float]) -> tuple[int, int] | None:
+def longest_run(missed: Sequence[bool], ends_s: Sequence[float]) -> tuple[int, int] | None:
     """The run of consecutive samples without a hit that lasts longest, as [first, last] positions.
 
-    It lasts from its first sample to the next hit, or to the last sample. Of several the first.
+    Args:
+        missed: One value for each of N consecutive samples.
+        ends_s: [N+1] times: sample i stands for the time from ``ends_s[i]`` to ``ends_s[i + 1]``.
+
+    Returns:
+        The run, of several equally long ones the first; None if there is none.
     """
     best: tuple[int, int] | None = None
     longest = -1.0
@@ -65,7 +70,7 @@ def longest_run(missed: Sequence[bool], times_s: Sequence[float]) -> tuple[int, 
         if miss and start is None:
             start = position
         elif not miss and start is not None:
-            lasts = times_s[min(position, len(times_s) - 1)] - times_s[start]
+            lasts = ends_s[position] - ends_s[start]
             if lasts > longest:
                 best, longest = (start, position - 1), lasts
             start = None
@@ -89,25 +94,32 @@ def braking_distance_m(speed_mps: float, reaction_s: float, deceleration_mps2: f
     return speed_mps * reaction_s + speed_mps**2 / (2 * deceleration_mps2)
 
 
-def looks_at_speed(distances_m: Array, speed_mps: float, interval_s: float) -> npt.NDArray[np.intp]:
+def looks_at_speed(
+    distances_m: Array, speed_mps: float, interval_s: float
+) -> list[npt.NDArray[np.intp]]:
     """The samples that a car of another speed would have had on the same way.
 
     A film taken slowly has more looks for each metre than a fast car gets. Of the samples those
-    are taken that lie nearest to where a car of ``speed_mps`` is every ``interval_s``, counted
-    from the first sample. A film taken faster than that has too few; then all are taken.
+    are taken that lie nearest to where a car of ``speed_mps`` is every ``interval_s``. When its
+    first look falls is chance: every sample within the first interval begins a sequence.
 
     Args:
         distances_m: [N] distance of each sample, not increasing.
         speed_mps: Speed of the car.
-        interval_s: Time between two looks.
+        interval_s: Time between two looks, above 0.
 
     Returns:
-        Positions in ``distances_m``, increasing.
+        For each first look, positions in ``distances_m``, increasing.
     """
     times = (distances_m[0] - distances_m) / speed_mps
-    ticks = np.arange(0.0, times[-1] + interval_s / 2, interval_s)
-    after = np.searchsorted(times, ticks).clip(1, max(len(times) - 1, 1))
-    if len(times) == 1:
-        return np.zeros(1, dtype=np.intp)
+    begins = np.flatnonzero(times < interval_s * (1 - 1e-6))
+    return [_looks_from(int(first), times, interval_s) for first in begins]
+
+
+def _looks_from(first: int, times: Array, interval_s: float) -> npt.NDArray[np.intp]:
+    if first == len(times) - 1:
+        return np.array([first], dtype=np.intp)
+    ticks = np.arange(times[first], times[-1] + interval_s / 2, interval_s)
+    after = np.searchsorted(times, ticks).clip(1, len(times) - 1)
     nearer = np.where(ticks - times[after - 1] <= times[after] - ticks, after - 1, after)
     return np.unique(nearer)

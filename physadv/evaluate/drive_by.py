@@ -10,16 +10,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from physadv.calibrate.fiducials import FoundSheet
-from physadv.checks import UserError
-from physadv.data.boxes import read_boxes
 from physadv.data.film import Film
 from physadv.data.films import open_film
 from physadv.evaluate.capture_reading import Wanted, class_indices
+from physadv.evaluate.drive_finding import (
+    detectors_of,
+    finders_of,
+    tracks_in,
+    treatment_of,
+)
 from physadv.evaluate.drive_plan import DrivePlan, FilmCase
 from physadv.evaluate.drive_ranges import range_track
-from physadv.evaluate.drive_reading import Victim, reading_of, wanted_of
-from physadv.evaluate.drive_trials import Followed, film_records, film_trials
+from physadv.evaluate.drive_reading import Victim, check_names, reading_of, wanted_of
+from physadv.evaluate.drive_trials import (
+    Followed,
+    Unseen,
+    film_records,
+    film_trials,
+    unseen_record,
+)
 from physadv.evaluate.filmlooks import (
     Answering,
     Asker,
@@ -28,31 +37,21 @@ from physadv.evaluate.filmlooks import (
     CropAsker,
     DetectorAsker,
     OutlineAsker,
-    detections_of,
     look_at_film,
 )
 from physadv.evaluate.filmsheets import (
     SheetAsker,
-    box_by_sheet,
     sheets_of,
-    treatment_by_sheets,
 )
 from physadv.evaluate.journal import key_of
 from physadv.evaluate.looklog import LookLog, check_same_samples
 from physadv.evaluate.matching import CONFIDENCE
 from physadv.evaluate.reading import Reading
 from physadv.evaluate.tracks import (
-    NOTHING_SIGHTED,
-    WEAK_CONFIDENCE,
-    Sightings,
-    Track,
-    find_tracks,
-    merge_sightings,
-    track_of_boxes,
+    other_objects,
 )
-from physadv.types import Treatment, Trial
+from physadv.types import Trial
 from physadv.victim.chain import ChainVictim
-from physadv.victim.detector import DetectorVictim
 from physadv.victim.named import load_judged
 from physadv.victim.protocol import ClassifierVictim
 
@@ -62,7 +61,6 @@ Progress = Callable[[str, int, int], None]
 LOOKS = "looks"
 _FORMAT = 1  # of the logs; a new one has everything looked at again
 _LEAST_CROP_PX = 4.0
-_SLACK_PX = 2.0
 
 
 @dataclass(frozen=True)
@@ -105,16 +103,15 @@ def judge_film(
         progress: Called with the film's name, samples done, and about how many there are.
 
     Raises:
-        UserError: If a name is unknown to a victim, boxes or camera do not fit, or the folder
-            cannot be written. A film that cannot be opened or does not show the object is told in
-            ``problem``, so that others can be judged.
+        UserError: If a class is unknown to a victim, the film cannot be read, boxes, log or camera
+            do not fit, or the folder cannot be written.
     """
     victims = [load_victim_on(name, plan.device) for name in plan.victims]
-    detectors = _detectors(victims, plan, boxes_given=case.boxes is not None)
-    try:
-        film = film_of(case, plan)
-    except UserError as error:
-        return Drive(case, problem=f"{error.got}. {error.do}")
+    check_names(plan, victims)
+    named = () if case.boxes is not None else plan.finders
+    finders = [load_victim_on(name, plan.device) for name in named]
+    detectors = detectors_of(victims, finders)
+    film = film_of(case, plan)
     with ExitStack() as logs_open:
 
         def log_of(asker: Answering) -> LookLog:
@@ -146,23 +143,37 @@ def judge_film(
         if not frames:
             return Drive(case, notes=film.notes, problem=fault or "it has no samples")
         sheets = [sheets_of(rows, plan.layouts) for rows in clock.rows] if plan.layouts else []
-        treatment, problem = _treatment(case, sheets)
+        treatment, problem = treatment_of(case, sheets)
         if treatment is None:
             return Drive(case, notes=film.notes, fault=fault, problem=problem)
-        finders = logs if case.boxes is None else {}
-        track = _track(case, plan, film, clock, detectors, finders, sheets)
-        if track is None:
-            who = ", ".join((*finders, *(["markers"] if plan.layouts else [])))
-            words = f"{' or '.join(plan.true_names)} was never found in it, by {who}"
-            return Drive(case, notes=film.notes, fault=fault, problem=words)
+        found_by = finders_of(case, plan, logs)
+        tracks = tracks_in(case, plan, film, clock, detectors, found_by, sheets)
+        if not tracks:
+            unseen = Unseen(treatment, len(frames), tuple(found_by), film.notes, fault)
+            records = [unseen_record(case, plan, unseen, victim) for victim in victims]
+            return Drive(case, records=tuple(records), notes=film.notes, fault=fault)
+        track = tracks[0] if case.boxes is not None else plan.choice.of(tracks, times)
         places = {frames[s]: b for s, b in zip(track.samples.tolist(), track.boxes, strict=True)}
         known, outlines = _look_again(film, plan, victims, places, log_of, progress, case.name)
         passed |= known
         at = np.asarray(times)[track.samples]
         camera = plan.camera_of(film.width_px, film.height_px)
         ranges = range_track(case, plan, camera, track, at, sheets, outlines)
-        notes = film.notes if camera is None or not camera.note else (*film.notes, camera.note)
-        followed = Followed(treatment, frames, times, track, ranges, tuple(finders), notes, fault)
+        notes = (*film.notes, *([camera.note] if camera is not None and camera.note else []))
+        notes = (*notes, *other_objects(tracks, track))
+        earlier = any(other.samples[0] < track.samples[0] for other in tracks)
+        followed = Followed(
+            treatment,
+            frames,
+            times,
+            track,
+            ranges,
+            tuple(found_by),
+            not earlier,
+            notes,
+            fault,
+            film.identity.split()[0],
+        )
         readings = {}
         for victim in victims:
             wanted = wanted_of(victim, plan)
@@ -201,78 +212,10 @@ def film_of(case: FilmCase, plan: DrivePlan) -> Film:
     )
 
 
-def _detectors(
-    victims: Sequence[Victim], plan: DrivePlan, *, boxes_given: bool
-) -> dict[str, DetectorVictim]:
-    """Every detector that looks, by name: the victims' own, and those that only find."""
-    found: dict[str, DetectorVictim] = {}
-    for victim in victims:
-        if isinstance(victim, ChainVictim):
-            found[victim.detector.name] = victim.detector
-        elif isinstance(victim, DetectorVictim):
-            found[victim.name] = victim
-    for name in () if boxes_given else plan.finders:
-        one = load_victim_on(name, plan.device)
-        if not isinstance(one, DetectorVictim):
-            raise UserError(f"find objects with {name}", "it is no detector", "Give a detector.")
-        found.setdefault(name, one)
-    return found
-
-
 def _log(out: Path, film: Film, asker: Answering) -> LookLog:
     name = key_of(_FORMAT, film.identity, asker.key)[:24]
     about = {"film": film.name, "asker": asker.key.split(" [")[0]}
     return LookLog(out / LOOKS / f"{name}.jsonl", about, asker.width)
-
-
-def _treatment(
-    case: FilmCase, sheets: Sequence[Sequence[FoundSheet]]
-) -> tuple[Treatment | None, str]:
-    """What a film shows, or why that is not clear."""
-    try:
-        marked = treatment_by_sheets(sheets)
-    except UserError as error:
-        return None, f"its markers tell several treatments: {error.got}"
-    if case.treatment is None:
-        return marked, "" if marked else "neither its name nor its markers say what it shows"
-    if marked not in (None, case.treatment):
-        return None, f"its name or manifest says {case.treatment}, its markers say {marked}"
-    return case.treatment, ""
-
-
-def _track(
-    case: FilmCase,
-    plan: DrivePlan,
-    film: Film,
-    clock: LookLog,
-    detectors: dict[str, DetectorVictim],
-    finders: dict[str, LookLog],
-    sheets: Sequence[Sequence[FoundSheet]],
-) -> Track | None:
-    if case.boxes is not None:
-        boxes = read_boxes(case.boxes, Path(case.source).name)
-        edge = max(float(one.box[2:].max()) for one in boxes.values())
-        if edge > max(film.width_px, film.height_px) + _SLACK_PX:
-            raise UserError(
-                f"boxes of {case.name} in {case.boxes}",
-                f"they reach to {edge:.0f} px, the film has {film.width_px} x {film.height_px} px",
-                "Give the boxes of this film, in its own pixels.",
-            )
-        return track_of_boxes(boxes, clock.frames)
-    classes = {name: class_indices(detectors[name], plan.true_names) for name in finders}
-    sightings = []
-    for sample in range(len(clock.frames)):
-        seen = [NOTHING_SIGHTED]
-        for name, log in finders.items():
-            found = detections_of(log.rows[sample])
-            own = np.isin(found.classes, classes[name]) & (found.scores >= WEAK_CONFIDENCE)
-            seen.append(Sightings(found.boxes[own], found.scores[own]))
-        for sheet in sheets[sample] if sheets else ():
-            box = box_by_sheet(sheet, plan.printed)
-            if box is not None:
-                seen.append(Sightings(box[None], np.ones(1)))
-        sightings.append(merge_sightings(seen))
-    return plan.choice.of(find_tracks(clock.times_s, sightings), clock.times_s)
 
 
 def _look_again(

@@ -17,6 +17,7 @@ from physadv.evaluate.annotated import Marks, annotate
 from physadv.evaluate.confirmation import confirmed_at
 from physadv.evaluate.drive_plan import Car
 from physadv.evaluate.drive_trials import Followed
+from physadv.evaluate.journal import key_of
 from physadv.evaluate.reading import Reading
 
 Progress = Callable[[str, int, int], None]
@@ -27,8 +28,11 @@ _CRF, _PRESET = 23, "superfast"
 
 def annotated_path(out: Path, film: str, victim: str) -> Path:
     """Where the annotated film of one film and victim is written."""
+    whole = f"{film} {victim}"
     name = re.sub(r"[^A-Za-z0-9._+-]+", "_", f"{Path(film).with_suffix('')}_{victim}")
-    return out / ANNOTATED / f"{name}.mp4"
+    # Films and victims whose names differ in what a file name cannot hold stay apart.
+    plain = f"{name} {Path(film).suffix}" == f"{Path(film).stem}_{victim} .mp4"
+    return out / ANNOTATED / (f"{name}.mp4" if plain else f"{name}_{key_of(whole)[:6]}.mp4")
 
 
 def annotate_film(
@@ -98,7 +102,8 @@ def _marks(
     braking: tuple[tuple[int, str], ...],
 ) -> Marks:
     track = followed.track
-    place = sample - int(track.samples[0])
+    # The last sample of the track up to this one.
+    place = int(np.searchsorted(track.samples, sample, side="right")) - 1
     about = Marks(
         victim,
         followed.treatment,
@@ -109,7 +114,7 @@ def _marks(
         target_confirmed=_from(confirmed[1], place),
         braking=braking,
     )
-    if not 0 <= place < len(readings):
+    if place < 0 or track.samples[place] != sample:
         return about
     reading = readings[place]
     distance = float(followed.ranges.distance_m[place])

@@ -50,6 +50,7 @@ class Car:
 
     def __post_init__(self) -> None:
         check_rule(self.least, self.of)
+        object.__setattr__(self, "speeds_kmh", tuple(dict.fromkeys(self.speeds_kmh)))
         for speed in self.speeds_kmh:
             self.braking_m(speed)
 
@@ -118,7 +119,7 @@ class DrivePlan:
 def treatment_of_film(source: str) -> Treatment | None:
     """The treatment that a film's name or folder says: adversarial_02.mp4, noise/pass1.mov."""
     path = Path(source)
-    for part in (path.stem, *reversed(path.parts[:-1])):
+    for part in (path.stem, path.parent.name):
         for word in re.split(r"[^A-Za-z]+", part):
             found = treatment_named(word) if word else None
             if found is not None:

@@ -1,10 +1,12 @@
 """What each victim's looks at a film mean for the object that is followed through it."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from physadv.checks import UserError
 from physadv.evaluate.capture_reading import (
     Wanted,
-    class_indices,
     read_answer,
     read_detections,
 )
@@ -19,17 +21,45 @@ from physadv.victim.chain import ChainVictim
 from physadv.victim.detector import DetectorVictim
 from physadv.victim.protocol import ClassifierVictim
 
+_FEW = 100
+
 Victim = ClassifierVictim | DetectorVictim | ChainVictim
+
+
+def check_names(plan: DrivePlan, victims: Sequence[Victim]) -> None:
+    """Check that what is right to read and the attacker's class are known, before any film is read.
+
+    Raises:
+        UserError: If a victim has no class of a true name, or none has the target's.
+    """
+    for victim in victims:
+        parts = (
+            (victim,)
+            if not isinstance(victim, ChainVictim)
+            else (victim.detector, victim.classifier)
+        )
+        for part in parts:
+            known = {name.casefold() for name in part.class_names}
+            if not known & {name.casefold() for name in plan.true_names}:
+                raise UserError(
+                    f"what {part.name} should read: {' or '.join(map(repr, plan.true_names))}",
+                    f"it has no such class among {len(part.class_names)}"
+                    + ("" if len(known) > _FEW else f": {', '.join(part.class_names)}"),
+                    "Give its name for it too: --truth may be repeated.",
+                )
+    if plan.target and not any(wanted_of(victim, plan).target for victim in victims):
+        raise UserError(
+            f"--target {plan.target!r}",
+            "no victim has a class of that name",
+            "See its class names, or leave it out.",
+        )
 
 
 def wanted_of(victim: Victim, plan: DrivePlan) -> Wanted:
     """What is right for a victim; a target that a detector has no class for cannot be read."""
     names = victim.classifier if isinstance(victim, ChainVictim) else victim
-    target = plan.target
-    if target and target.casefold() not in {name.casefold() for name in names.class_names}:
-        target = ""
-    class_indices(names, plan.true_names)
-    return Wanted(plan.true_names, target)
+    known = {name.casefold() for name in names.class_names}
+    return Wanted(plan.true_names, plan.target if plan.target.casefold() in known else "")
 
 
 def reading_of(victim: Victim, log: LookLog, frame: int, wanted: Wanted) -> Reading:

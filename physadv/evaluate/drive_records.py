@@ -15,6 +15,9 @@ from physadv.units import KMH_PER_MPS
 
 Array = npt.NDArray[np.float64]
 
+_SURE_SD = 2.0  # errors of a distance by which it must differ from the braking point
+_FASTER = 1.25
+
 
 def film_record(
     times_s: Sequence[float],
@@ -55,33 +58,30 @@ def film_record(
     for name, at in moments.items():
         record[f"{name}_s"] = None if at is None else float(times_s[at])
         record[f"{name}_m"] = None if at is None else _known(ranges.distance_m[at])
-    run = longest_run([not hit for hit in hits], times_s)
+    ends = [*times_s, times_s[-1] + interval_s] if len(times_s) else []
+    run = longest_run([not hit for hit in hits], ends)
     record |= {"longest_missed_s": 0.0, "longest_missed_m": None}
     if run is not None:
-        after = run[1] + 1
-        # A run at the end lasts as long as its samples stand for.
-        ends = times_s[after] if after < len(times_s) else times_s[-1] + interval_s
-        record["longest_missed_s"] = float(ends - times_s[run[0]])
-        gone = ranges.distance_m[run[0]] - ranges.distance_m[min(after, len(hits) - 1)]
+        first, after = run[0], run[1] + 1
+        record["longest_missed_s"] = float(ends[after] - ends[first])
+        gone = ranges.distance_m[first] - ranges.distance_m[min(after, len(hits) - 1)]
         record["longest_missed_m"] = _known(gone)
-    known = np.isfinite(ranges.distance_m)
     record["speeds"] = [
-        _at_speed(
-            ranges.distance_m[known], np.array(hits)[known], car, speed, interval_s, missed_before_m
-        )
+        _at_speed(ranges, np.array(hits, dtype=bool), car, speed, interval_s, missed_before_m)
         for speed in car.speeds_kmh
     ]
     return record
 
 
 def _at_speed(
-    distances: Array,
-    hits: npt.NDArray[np.bool_],
+    ranges: Ranges,
+    all_hits: npt.NDArray[np.bool_],
     car: Car,
     speed_kmh: float,
     interval_s: float,
     missed_before_m: float | None,
 ) -> dict[str, Any]:
+    """Whether a car of some speed would have known before its braking point, if the film tells."""
     braking = car.braking_m(speed_kmh)
     record: dict[str, Any] = {
         "speed_kmh": speed_kmh,
@@ -91,21 +91,44 @@ def _at_speed(
         "in_time": None,
         "why": "",
     }
-    if not len(distances):
+    known = np.flatnonzero(np.isfinite(ranges.distance_m))
+    if not len(known) or interval_s <= 0:
         return record | {"why": "its distances are not known"}
-    nearing = np.minimum.accumulate(distances)
-    taken = looks_at_speed(nearing, speed_kmh / KMH_PER_MPS, interval_s)
-    at = confirmed_at(hits[taken].tolist(), car.least, car.of)
-    record["looks"] = len(taken)
-    confirmed = None if at is None else float(nearing[taken[at]])
-    record["confirmed_m"] = confirmed
-    begins = max(float(nearing[0]), missed_before_m or 0.0)
-    if confirmed is not None and confirmed >= braking:
+    nearing = np.minimum.accumulate(ranges.distance_m[known])
+    speed_mps = speed_kmh / KMH_PER_MPS
+    sequences = looks_at_speed(nearing, speed_mps, interval_s)
+    hits = all_hits[known]
+    moments = [confirmed_at(hits[taken].tolist(), car.least, car.of) for taken in sequences]
+    confirmed = [None if m is None else int(t[m]) for m, t in zip(moments, sequences, strict=True)]
+    late = [at is None or nearing[at] < braking for at in confirmed]
+    before = confirmed_at(all_hits[: known[0]].tolist(), car.least, car.of)
+    if before is not None and nearing[0] >= braking:
         return record | {"in_time": True}
+    record["looks"] = len(sequences[0])
+    if None not in confirmed:
+        record["confirmed_m"] = float(min(nearing[at] for at in confirmed if at is not None))
+    unsure = [
+        at
+        for at in confirmed
+        if at is not None and abs(nearing[at] - braking) < _SURE_SD * ranges.sd_m[known[at]]
+    ]
+    if unsure:
+        error = float(ranges.sd_m[known[unsure[0]]])
+        return record | {"why": f"too close to tell: distances are good to {error:.1f} m"}
+    if not any(late):
+        return record | {"in_time": True}
+    if not all(late):
+        return record | {"why": "it depends on when the car looks first"}
+    begins = max(float(nearing[0]), missed_before_m or 0.0)
     if begins < braking:
         return record | {"why": f"the object is followed only from {begins:.0f} m on"}
     if float(nearing[-1]) > braking:
         return record | {"why": f"the object is followed only to {float(nearing[-1]):.0f} m"}
+    if all_hits[: known[0]].any():
+        return record | {"why": f"distances are known only from {float(nearing[0]):.0f} m on"}
+    steps = -np.diff(nearing)
+    if len(steps) and float(np.median(steps)) > _FASTER * speed_mps * interval_s:
+        return record | {"why": "the film was driven faster, and has too few looks"}
     return record | {"in_time": False}
 
 

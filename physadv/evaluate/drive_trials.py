@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from physadv.evaluate.capture_reading import Wanted, crop_of
 from physadv.evaluate.drive_plan import DrivePlan, FilmCase
@@ -14,13 +15,17 @@ from physadv.evaluate.ranging import Ranges
 from physadv.evaluate.reading import Reading
 from physadv.evaluate.tracks import Track
 from physadv.types import Crop, Treatment, Trial
+from physadv.victim.chain import ChainVictim
 from physadv.victim.protocol import ClassifierVictim
+
+_LONGEST_BACK_S = 2.0
 
 
 @dataclass(frozen=True)
 class Followed:
     """An object in a film: in which of the ``frames`` (numbers of the samples, at ``times_s``) it
-    is where, and how far away. ``finders`` are those who found it, none where boxes were given.
+    is where, and how far away. ``finders`` are those who found it, none where boxes were given;
+    ``first_sight`` tells that they saw no object of its class before. ``sha256`` is the film's.
     """
 
     treatment: Treatment
@@ -28,6 +33,19 @@ class Followed:
     times_s: tuple[float, ...]
     track: Track
     ranges: Ranges
+    finders: tuple[str, ...]
+    first_sight: bool
+    notes: tuple[str, ...]
+    fault: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """A film of so many samples in which no finder ever saw the object."""
+
+    treatment: Treatment
+    samples: int
     finders: tuple[str, ...]
     notes: tuple[str, ...]
     fault: str
@@ -49,7 +67,7 @@ def film_records(
     for victim in victims:
         # Where the victim itself is among those who look for the object, not to be found before
         # its first sighting is to be missed.
-        looked = bool(followed.finders) and not isinstance(victim, ClassifierVictim)
+        looked = followed.first_sight and _eye(victim) in followed.finders
         record = film_record(
             at,
             [reading.verdict for reading in readings[victim.name]],
@@ -71,13 +89,59 @@ def film_records(
                     "samples": len(at),
                     "of": len(followed.frames),
                     "sighted": int(track.sighted.sum()),
-                    "finder": ", ".join(followed.finders) or "boxes given",
+                    "finder": _names(followed.finders, plan) or "boxes given",
+                    "by_victim": _eye(victim) in followed.finders,
                 },
+                "distance_sd_m": _median(ranges.sd_m),
+                "sha256": followed.sha256,
                 "fault": followed.fault,
                 "notes": list(followed.notes),
             }
         )
     return records
+
+
+def unseen_record(
+    case: FilmCase, plan: DrivePlan, unseen: Unseen, victim: Victim
+) -> dict[str, Any]:
+    """The record of a film in which the object was never found: never read, never confirmed.
+
+    Its frames are in no rate, since nobody knows which of them show the object.
+    """
+    nothing = Ranges(np.zeros(0), np.zeros(0), "none")
+    record = film_record([], [], nothing, plan.car, interval_s=0.0, missed_before_m=None)
+    for speed in record["speeds"]:
+        speed["why"] = f"the object was never found, by {_names(unseen.finders, plan)}"
+    crop = crop_of(victim, Wanted(plan.true_names, box=np.zeros(4)))
+    return {
+        "film": case.name,
+        "treatment": unseen.treatment,
+        "victim": victim.name,
+        "crop": crop,
+        **record,
+        "distance_source": "none",
+        "height_px": [None, None],
+        "track": {
+            "samples": 0,
+            "of": unseen.samples,
+            "sighted": 0,
+            "finder": _names(unseen.finders, plan),
+            "by_victim": _eye(victim) in unseen.finders,
+        },
+        "fault": unseen.fault,
+        "notes": [*unseen.notes, "the object was never found: its frames are in no rate"],
+    }
+
+
+def _names(finders: Sequence[str], plan: DrivePlan) -> str:
+    return ", ".join((*finders, *(["markers"] if plan.layouts else [])))
+
+
+def _eye(victim: Victim) -> str:
+    """The detector that a victim sees with; empty for a classifier."""
+    if isinstance(victim, ClassifierVictim):
+        return ""
+    return victim.detector.name if isinstance(victim, ChainVictim) else victim.name
 
 
 def film_trials(
@@ -116,6 +180,7 @@ def film_trials(
                     time_s=at[place],
                     iou=reading.iou,
                     near_score=reading.near_score,
+                    sha256=followed.sha256,
                 )
             )
     return trials
@@ -133,11 +198,14 @@ def _crop(victim: Victim, plan: DrivePlan, track: Track) -> Crop:
 def _far_at_start(followed: Followed) -> float | None:
     """How far away the object was when the film began, at the speed at which it was first seen.
 
-    None if it is followed from the first sample, or its speed is not known.
+    None if it is followed from the first sample, its speed is not known, or that is so long ago
+    that it may have been out of sight.
     """
     track, distances = followed.track, followed.ranges.distance_m
     known = np.flatnonzero(np.isfinite(distances))
     if int(track.samples[0]) == 0 or len(known) < 2:
+        return None
+    if _times(followed)[0] - followed.times_s[0] > _LONGEST_BACK_S:
         return None
     at, distance = np.array(_times(followed))[known], distances[known]
     early = at <= at[0] + 1.0
@@ -145,3 +213,8 @@ def _far_at_start(followed: Followed) -> float | None:
         return None
     slope = float(np.polyfit(at[early], distance[early], 1)[0])
     return float(distance[0] + max(0.0, -slope) * (at[0] - followed.times_s[0]))
+
+
+def _median(values: npt.NDArray[np.float64]) -> float | None:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) else None

@@ -35,11 +35,19 @@ def film_cases(
         marked: Whether markers in the films may tell their treatments.
 
     Raises:
-        UserError: If a film does not say and there is no ``treatment``, or is given twice.
+        UserError: If a film does not say and there is no ``treatment``, says another, or is given
+            twice.
     """
     cases = []
     for source, name in zip(sources, unique_names(sources), strict=True):
-        counts_as = treatment_of_film(source) or treatment
+        said = treatment_of_film(source)
+        if said is not None and treatment not in (None, said):
+            raise UserError(
+                f"--treatment {treatment} for {source}",
+                f"its name or folder says {said}",
+                "Rename it, or give a --manifest.",
+            )
+        counts_as = said or treatment
         if counts_as is None and not marked:
             raise UserError(
                 f"judge {source}",

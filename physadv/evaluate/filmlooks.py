@@ -1,7 +1,9 @@
 """One passage through a film: every network that has not yet seen a sample looks at it."""
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Protocol
 
 import numpy as np
@@ -24,7 +26,6 @@ Picture = npt.NDArray[np.uint8]
 
 FLOOR = 0.05
 """Least confidence of detections that are kept; a film has many frames."""
-_BATCH = 4
 _MOST = 100  # detections kept of a sample
 
 
@@ -45,8 +46,8 @@ class Answering(Protocol):
 class Asker(Answering, Protocol):
     """Someone who looks at samples and answers with a table of numbers for each."""
 
-    def look(self, frames: Sequence[Frame]) -> list[Array]:
-        """A table [N,width] for each frame."""
+    def look(self, frame: Frame) -> Array:
+        """A table [N,width]."""
         ...
 
 
@@ -59,15 +60,15 @@ class DetectorAsker:
 
     @property
     def key(self) -> str:
-        """Name and weights."""
-        return f"detector {self.victim.name} {self.victim.weights_sha256} {FLOOR}"
+        """Name, weights, and how pictures are prepared and boxes sorted out."""
+        known = (self.victim.class_names, self.victim.fitting, self.victim.reporting)
+        return f"detector {_who(self.victim)} {known} {FLOOR}"
 
-    def look(self, frames: Sequence[Frame]) -> list[Array]:
+    def look(self, frame: Frame) -> Array:
         """What is detected."""
-        return [
-            np.concatenate([d.boxes, d.scores[:, None], d.classes[:, None]], axis=1)[:_MOST]
-            for d in self.victim.detect([frame.rgb for frame in frames], FLOOR)
-        ]
+        (found,) = self.victim.detect([frame.rgb], FLOOR)
+        columns = [found.boxes, found.scores[:, None], found.classes[:, None]]
+        return np.concatenate(columns, axis=1)[:_MOST]
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,9 @@ class Clock:
     key: str = "clock"
     width: int = 1
 
-    def look(self, frames: Sequence[Frame]) -> list[Array]:
-        """Empty tables."""
-        return [np.zeros((0, 1)) for _ in frames]
+    def look(self, frame: Frame) -> Array:
+        """An empty table."""
+        return np.zeros((0, 1))
 
 
 @dataclass(frozen=True)
@@ -95,17 +96,15 @@ class CropAsker:
 
     @property
     def key(self) -> str:
-        """Name, weights, and the boxes."""
-        who = f"{self.victim.name} {self.victim.weights_sha256}"
-        return f"classifier {who} {_places(self.boxes)}"
+        """Name, weights, classes, and the boxes."""
+        return f"classifier {_who(self.victim)} {self.victim.class_names} {_places(self.boxes)}"
 
-    def look(self, frames: Sequence[Frame]) -> list[Array]:
-        """What is read in the boxes."""
-        shown = [frame for frame in frames if frame.index in self.boxes]
-        crops = [cut_crop(frame.rgb, self.boxes[frame.index]) for frame in shown]
-        answers = ask(self.victim, crops) if crops else []
-        read = {f.index: [[a.index, a.score]] for f, a in zip(shown, answers, strict=True)}
-        return [np.array(read.get(frame.index, [])).reshape(-1, 2) for frame in frames]
+    def look(self, frame: Frame) -> Array:
+        """What is read in the box."""
+        if frame.index not in self.boxes:
+            return np.zeros((0, 2))
+        (answer,) = ask(self.victim, [cut_crop(frame.rgb, self.boxes[frame.index])])
+        return np.array([[answer.index, answer.score]])
 
 
 @dataclass(frozen=True)
@@ -123,13 +122,21 @@ class OutlineAsker:
         """The boxes."""
         return f"outline {_places(self.boxes)}"
 
-    def look(self, frames: Sequence[Frame]) -> list[Array]:
+    def look(self, frame: Frame) -> Array:
         """One row where there is an outline."""
-        found = [
-            find_outline(frame.rgb, self.boxes[frame.index]) if frame.index in self.boxes else None
-            for frame in frames
-        ]
-        return [np.zeros((0, 4)) if one is None else one[None] for one in found]
+        if frame.index not in self.boxes:
+            return np.zeros((0, 4))
+        found = find_outline(frame.rgb, self.boxes[frame.index])
+        return np.zeros((0, 4)) if found is None else found[None]
+
+
+def _who(victim: ClassifierVictim | DetectorVictim) -> str:
+    """A network: its weights, and the source of its code, which decides as much."""
+    try:
+        code = sha256(inspect.getsource(type(victim.module)).encode()).hexdigest()[:16]
+    except (OSError, TypeError):
+        code = ""
+    return f"{victim.name} {victim.weights_sha256} {code}"
 
 
 def _places(boxes: Mapping[int, Array]) -> list[tuple[int, list[float]]]:
@@ -151,7 +158,8 @@ class ChainAsker:
     @property
     def key(self) -> str:
         """Names, weights, and what is cut out."""
-        who = f"{self.victim.name} {self.victim.weights_sha256}"
+        parts = self.victim.detector, self.victim.classifier
+        who = " + ".join(f"{_who(part)} {part.class_names}" for part in parts)
         return f"chain {who} {self.classes} {self.confidence}"
 
     def read(self, frame: Frame, rows: npt.NDArray[np.float32]) -> Array:
@@ -198,17 +206,16 @@ def look_at_film(
     done = min(len(log.frames) for log in logs)
     why = ""
     try:
-        for batch in _batches(_source(film, min(log.last for log in logs))):
+        # One sample at a time: who reads it does not depend on where an earlier run stopped.
+        for frame in _source(film, min(log.last for log in logs)):
             for asker, log in askers:
-                fresh = [frame for frame in batch if frame.index > log.last]
-                for frame, rows in zip(fresh, asker.look(fresh) if fresh else [], strict=True):
-                    log.add(frame.index, frame.time_s, rows)
+                if frame.index > log.last:
+                    log.add(frame.index, frame.time_s, asker.look(frame))
             for chain, log, detector in chains:
-                for frame in batch:
-                    if frame.index > log.last:
-                        found = chain.read(frame, detector.of(frame.index))
-                        log.add(frame.index, frame.time_s, found)
-            done += len(batch)
+                if frame.index > log.last:
+                    found = chain.read(frame, detector.of(frame.index))
+                    log.add(frame.index, frame.time_s, found)
+            done += 1
             progress(done, max(done, film.frames_hint))
     except FilmFault as fault:
         why = fault.got
@@ -220,23 +227,3 @@ def _source(film: Film, after: int) -> Iterator[Frame]:
     frames = film.frames(after)
     # What a camera shows is looked at as it comes, not after a queue.
     return frames if isinstance(film, LiveCamera) else read_ahead(frames)
-
-
-def _batches(frames: Iterator[Frame]) -> Iterator[list[Frame]]:
-    """Groups of samples; those before a fault are handed on before it is raised."""
-    waiting: list[Frame] = []
-    while True:
-        try:
-            frame = next(frames, None)
-        except FilmFault:
-            if waiting:
-                yield waiting
-            raise
-        if frame is None:
-            break
-        waiting.append(frame)
-        if len(waiting) == _BATCH:
-            yield waiting
-            waiting = []
-    if waiting:
-        yield waiting

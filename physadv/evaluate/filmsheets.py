@@ -37,19 +37,15 @@ class SheetAsker:
         prints = sorted((layout.code, layout.geometry) for layout in self.layouts)
         return f"sheets {prints}"
 
-    def look(self, frames: Sequence[Frame]) -> list[Array]:
+    def look(self, frame: Frame) -> Array:
         """The markers of known prints."""
-        return [
-            np.array(
-                [
-                    [sheet.code, TREATMENTS.index(sheet.treatment), corner, *points.ravel()]
-                    for sheet in find_sheets(frame.rgb, self.layouts)
-                    if sheet.layout is not None and sheet.code is not None and not sheet.mirrored
-                    for corner, points in sheet.corners_px.items()
-                ]
-            ).reshape(-1, self.width)
-            for frame in frames
+        rows = [
+            [sheet.code, TREATMENTS.index(sheet.treatment), corner, *points.ravel()]
+            for sheet in find_sheets(frame.rgb, self.layouts)
+            if sheet.layout is not None and sheet.code is not None and not sheet.mirrored
+            for corner, points in sheet.corners_px.items()
         ]
+        return np.array(rows, dtype=np.float64).reshape(-1, self.width)
 
 
 def sheets_of(rows: npt.NDArray[np.float32], layouts: Sequence[SheetLayout]) -> list[FoundSheet]:

@@ -43,13 +43,14 @@ def find_boxes(
         times.append(frame.time_s)
         sightings.append(Sightings(seen.boxes[own].astype(np.float64), seen.scores[own]))
         progress("look for it", len(frames), max(film.frames_hint, len(frames)))
-    track = choice.of(find_tracks(times, sightings), times)
-    if track is None:
+    tracks = find_tracks(times, sightings, (film.width_px, film.height_px))
+    if not tracks:
         raise UserError(
             f"find {' or '.join(true_names)} in {film.name}",
             f"{finder.name} never saw it there",
             "Give its --boxes, or a --finder that sees it.",
         )
+    track = choice.of(tracks, times)
     size = np.array([film.width_px, film.height_px] * 2)
     label = finder.class_names[classes[0]]
     return {

@@ -13,7 +13,7 @@ from physadv.checks import UserError
 
 Rows = npt.NDArray[np.float32]
 
-_DECIMALS = 3  # a thousandth of a pixel; scores get the digits of float32
+_DECIMALS = 6  # what float32 holds of a score
 
 
 class LookLog:
@@ -65,6 +65,10 @@ class LookLog:
                     continue
                 if isinstance(record, dict):
                     self.end = str(record["end"])
+                    if self.end:
+                        # A fault may have been mended, or passing: it is tried again.
+                        self.end = None
+                        break
                 else:
                     frame, time_s, rows = record
                     self._keep(int(frame), float(time_s), rows)
@@ -74,9 +78,10 @@ class LookLog:
         return good
 
     def _keep(self, frame: int, time_s: float, rows: Any) -> None:
+        table = np.asarray(rows, dtype=np.float32).reshape(-1, self.width)
         self.frames.append(frame)
         self.times_s.append(time_s)
-        self.rows.append(np.asarray(rows, dtype=np.float32).reshape(-1, self.width))
+        self.rows.append(table)
 
     @property
     def last(self) -> int:
@@ -89,7 +94,7 @@ class LookLog:
 
     def add(self, frame: int, time_s: float, rows: npt.ArrayLike) -> None:
         """Keep a sample's table [N,width], as it will be read from the file later."""
-        table = np.asarray(rows, dtype=np.float64).reshape(-1, self.width).round(_DECIMALS + 3)
+        table = np.asarray(rows, dtype=np.float64).reshape(-1, self.width).round(_DECIMALS)
         self._write([frame, time_s, table.tolist()])
         self._keep(frame, time_s, table)
 

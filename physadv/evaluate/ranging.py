@@ -200,9 +200,13 @@ def smooth(
 def _line(times: Array, values: Array, weights: Array, at: float) -> tuple[float, float]:
     """A weighted straight line near ``at``: its value there, and that value's error if the weights
     are inverse variances."""
+    low, high = np.searchsorted(times, [at - WINDOW_S, at + WINDOW_S])
+    # At least the five nearest, which in a sparse film lie further away.
+    low, high = max(0, low - _LEAST_IN_WINDOW), min(len(times), high + _LEAST_IN_WINDOW)
+    times, values, weights = times[low:high], values[low:high], weights[low:high]
     apart = np.abs(times - at)
-    nearest = np.partition(apart, min(_LEAST_IN_WINDOW, len(apart)) - 1)
-    reach = max(WINDOW_S, 1.001 * float(nearest[min(_LEAST_IN_WINDOW, len(apart)) - 1]))
+    count = min(_LEAST_IN_WINDOW, len(apart)) - 1
+    reach = max(WINDOW_S, 1.001 * float(np.partition(apart, count)[count]))
     kernel = np.clip(1 - (apart / reach) ** 3, 0, None) ** 3
     w = kernel * weights
     if not (w > 0).any():

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import supervision
-from trackers import ByteTrackTracker
+from scipy.optimize import linear_sum_assignment
 
 from physadv.checks import UsageError, UserError
 from physadv.data.boxes import FrameBox
@@ -18,11 +17,16 @@ RULES = ("largest", "longest", "left", "right")
 SIGHTED_CONFIDENCE = 0.25
 """Confidence at which a box begins a track; weaker ones, from 0.1, only carry it on."""
 WEAK_CONFIDENCE = 0.1
-GAP_S = 2.0
-"""Time over which two parts of a track are joined, where they fit."""
-_LEAST_IOU = 0.1
-_FIT_SAMPLES = 5  # at a part's end, by which its way on is guessed
+GAP_S = 5.0
+"""Time over which an object is looked for where its way leads."""
+_SHORT_GAP_S = 2.0  # where it was seen too seldom to know its way
+_WAY_S, _WAY_SIGHTINGS = 2.0, 3  # sightings by which a way is told: how far back, how many at least
+_MOST_APART, _MOST_LOG_SIZE = 0.75, 0.4  # of the size; of its logarithm: from where it should be
+_PAN_SHARE_PER_S = 0.15  # of the picture's width by which a turning car moves everything
 _SAME_IOU = 0.5  # boxes of two finders around one object
+_BOX_GAP = 1.5  # of the usual spacing of a user's boxes, over which none is guessed
+_LEAST_INVERSE = 1e-4
+_MOST_OTHERS = 0.2
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,11 @@ NOTHING_SIGHTED = Sightings(np.zeros((0, 4)), np.zeros(0))
 
 @dataclass(frozen=True)
 class Track:
-    """One object in consecutive samples, from its first sighting to its last.
+    """One object in the samples in which it is judged, from its first sighting to its last.
 
-    ``samples`` [K] are positions among the film's samples, without holes; ``boxes`` [K,4] xyxy in
+    ``samples`` [K] are positions among the film's samples, increasing; ``boxes`` [K,4] xyxy in
     pixels; ``scores`` [K] the finder's confidence; where ``sighted`` [K] is False the object was
-    not found, and its box lies between those before and after.
+    not found, and its box lies on its way between those before and after.
     """
 
     samples: npt.NDArray[np.int64]
@@ -62,65 +66,133 @@ def merge_sightings(found: Sequence[Sightings]) -> Sightings:
     return Sightings(boxes[kept], scores[kept])
 
 
-def find_tracks(times_s: Sequence[float], sightings: Sequence[Sightings]) -> list[Track]:
+def find_tracks(
+    times_s: Sequence[float],
+    sightings: Sequence[Sightings],
+    size_px: tuple[int, int],
+) -> list[Track]:
     """Follow every object through a film.
 
-    ByteTrack follows boxes from sample to sample; its parts are joined over up to ``GAP_S`` where
-    the one, carried on, meets the other.
+    Before a camera that moves straight on at constant speed, one over an object's size is linear in
+    time, and its place measured from the picture's middle in its own size is constant. Sightings
+    are assigned to the objects that should be there by that (or by a steady motion across the
+    picture), strong ones first; at three looks a second boxes of a near sign do not even overlap.
 
     Args:
         times_s: Time of each sample.
         sightings: What was seen in each.
+        size_px: Width and height of the picture.
 
     Returns:
         Tracks in the order in which they begin.
-
-    References:
-        Zhang et al., ByteTrack: Multi-Object Tracking by Associating Every Detection Box, ECCV
-        2022.
     """
-    lasts = times_s[-1] - times_s[0] if len(times_s) else 0.0
-    rate = (len(times_s) - 1) / lasts if lasts > 0 else 1.0
-    tracker = ByteTrackTracker(
-        # The library counts its buffer in frames of a film with 30 frames a second.
-        lost_track_buffer=max(1, round(GAP_S * 30)),
-        frame_rate=rate,
-        track_activation_threshold=SIGHTED_CONFIDENCE,
-        minimum_consecutive_frames=1,
-        minimum_iou_threshold=_LEAST_IOU,
-        high_conf_det_threshold=SIGHTED_CONFIDENCE,
-    )
-    parts: dict[int, list[tuple[int, Array, float]]] = {}
-    alone = -1
+    ways: list[_Way] = []
     for sample, (time_s, seen) in enumerate(zip(times_s, sightings, strict=True)):
-        given = supervision.Detections(
-            xyxy=seen.boxes.reshape(-1, 4),
-            confidence=seen.scores,
-            class_id=np.zeros(len(seen.scores), dtype=int),
-        )
-        followed = tracker.update(given, timestamp=time_s)
-        if followed.tracker_id is None or followed.confidence is None:
-            continue
-        for box, score, number in zip(
-            followed.xyxy, followed.confidence, followed.tracker_id, strict=True
-        ):
-            if number < 0:
-                # The tracker names nobody at first sight: this may be a part's first sighting.
-                if score < SIGHTED_CONFIDENCE:
-                    continue
-                alone -= 1
-                number = alone
-            entry = (sample, np.asarray(box, dtype=np.float64), float(score))
-            parts.setdefault(int(number), []).append(entry)
-    tracks = [_filled(part) for part in parts.values()]
-    return _joined(sorted(tracks, key=lambda t: int(t.samples[0])), np.asarray(times_s))
+        boxes = seen.boxes.reshape(-1, 4)
+        states = _states(boxes, size_px)
+        free = [way for way in ways if way.is_awaited(time_s)]
+        strong = seen.scores >= SIGHTED_CONFIDENCE
+        for group in (strong, ~strong):
+            rows = np.flatnonzero(group)
+            taken = _assign(free, states[rows], time_s, size_px)
+            for place, way in taken.items():
+                row = int(rows[place])
+                way.add(sample, time_s, states[row], float(seen.scores[row]))
+            free = [way for way in free if way not in taken.values()]
+            if group is strong:
+                ways += [
+                    _Way(sample, time_s, states[row], float(seen.scores[row]))
+                    for place, row in enumerate(rows)
+                    if place not in taken
+                ]
+    return [way.track(np.asarray(times_s), size_px) for way in ways]
+
+
+class _Way:
+    """An object's sightings so far: state = (1 / height, log width / height, place in heights)."""
+
+    def __init__(self, sample: int, time_s: float, state: Array, score: float) -> None:
+        self.samples, self.times_s, self.states, self.scores = [sample], [time_s], [state], [score]
+
+    def add(self, sample: int, time_s: float, state: Array, score: float) -> None:
+        self.samples.append(sample)
+        self.times_s.append(time_s)
+        self.states.append(state)
+        self.scores.append(score)
+
+    def is_awaited(self, time_s: float) -> bool:
+        known = len(self.samples) >= _WAY_SIGHTINGS
+        return time_s - self.times_s[-1] <= (GAP_S if known else _SHORT_GAP_S)
+
+    def state_at(self, time_s: float) -> Array:
+        """Where the last sightings lead; the last one where they are few."""
+        times, states = np.array(self.times_s[-8:]), np.array(self.states[-8:])
+        recent = times >= times[-1] - _WAY_S
+        recent[-_WAY_SIGHTINGS:] = True
+        times, states = times[recent], states[recent]
+        if len(times) < 2:
+            return np.asarray(states[-1])
+        centred = times - times.mean()
+        slope = centred @ (states - states.mean(axis=0)) / (centred @ centred)
+        found = states[-1] + slope * (time_s - times[-1])
+        found[0] = max(found[0], _LEAST_INVERSE)
+        found[1] = states[-1][1]
+        return np.asarray(found)
+
+    def track(self, times_s: Array, size_px: tuple[int, int]) -> Track:
+        """The whole way, filled in where nothing was seen."""
+        seen = np.array(self.samples, dtype=np.int64)
+        samples = np.arange(seen[0], seen[-1] + 1)
+        states = np.array(self.states)
+        between = [np.interp(times_s[samples], self.times_s, column) for column in states.T]
+        scores = np.zeros(len(samples))
+        scores[seen - seen[0]] = self.scores
+        boxes = _boxes(np.stack(between, axis=1), size_px)
+        return Track(samples, boxes, scores, np.isin(samples, seen))
+
+
+def _states(boxes: Array, size_px: tuple[int, int]) -> Array:
+    """[N,4] one over the height, log of width over height, and the middle's place in heights."""
+    size = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3)
+    middle = (boxes[:, :2] + boxes[:, 2:]) / 2 - np.array(size_px) / 2
+    height = size[:, 1:]
+    return np.concatenate([1 / height, np.log(size[:, :1] / height), middle / height], axis=1)
+
+
+def _boxes(states: Array, size_px: tuple[int, int]) -> Array:
+    """What ``_states`` came from."""
+    height = 1 / states[:, :1]
+    half = np.concatenate([height * np.exp(states[:, 1:2]), height], axis=1) / 2
+    middle = states[:, 2:] * height + np.array(size_px) / 2
+    return np.concatenate([middle - half, middle + half], axis=1)
+
+
+def _assign(
+    ways: Sequence[_Way], states: Array, time_s: float, size_px: tuple[int, int]
+) -> dict[int, _Way]:
+    """Which of the sightings is which object's, by row."""
+    if not ways or not len(states):
+        return {}
+    costs = np.full((len(ways), len(states)), np.inf)
+    for row, way in enumerate(ways):
+        due = way.state_at(time_s)
+        height, due_height = 1 / states[:, 0], 1 / due[0]
+        apart = np.hypot(*(states[:, 2:] * height[:, None] - due[2:] * due_height).T)
+        size = np.maximum(height, due_height)
+        pan = _PAN_SHARE_PER_S * size_px[0] * min(time_s - way.times_s[-1], 1.0)
+        log_size = np.abs(np.log(height / due_height))
+        near = (apart <= _MOST_APART * size + pan) & (log_size <= _MOST_LOG_SIZE)
+        costs[row] = np.where(near, apart / size + log_size, np.inf)
+    finite = np.where(np.isfinite(costs), costs, 1e6)
+    pairs = zip(*linear_sum_assignment(finite), strict=True)
+    return {int(col): ways[row] for row, col in pairs if np.isfinite(costs[row, col])}
 
 
 def track_of_boxes(boxes: Mapping[int, FrameBox], frames: Sequence[int]) -> Track:
     """The track that a user's boxes describe, at the frames that are looked at.
 
-    A sample without a box of its own gets one from the boxes before and after it, and counts as
-    sighted only if it has its own.
+    A sample without a box of its own gets one from those before and after it where boxes are given
+    for every so manieth frame; where there is a hole in their list the object is not judged.
 
     Args:
         boxes: By frame number.
@@ -132,7 +204,13 @@ def track_of_boxes(boxes: Mapping[int, FrameBox], frames: Sequence[int]) -> Trac
     known = np.array(sorted(boxes), dtype=np.int64)
     corners = np.stack([boxes[frame].box for frame in known])
     wanted = np.asarray(frames, dtype=np.int64)
-    samples = np.flatnonzero((wanted >= known[0]) & (wanted <= known[-1]))
+    after = np.searchsorted(known, wanted).clip(0, len(known) - 1)
+    before = np.maximum(np.where(known[after] > wanted, after - 1, after), 0)
+    steps = np.diff(known)
+    usual = float(np.median(steps)) if len(steps) else 0.0
+    near = (wanted >= known[0]) & (wanted <= known[-1])
+    near &= np.isin(wanted, known) | (known[after] - known[before] <= _BOX_GAP * usual)
+    samples = np.flatnonzero(near)
     if not len(samples):
         raise UserError(
             "follow the object by its boxes",
@@ -143,6 +221,18 @@ def track_of_boxes(boxes: Mapping[int, FrameBox], frames: Sequence[int]) -> Trac
     between = np.stack([np.interp(at, known, corners[:, side]) for side in range(4)], axis=1)
     scores = np.array([boxes[f].score if f in boxes else 0.0 for f in at.tolist()])
     return Track(samples, between, scores, np.isin(at, known))
+
+
+def other_objects(tracks: Sequence[Track], chosen: Track) -> list[str]:
+    """What is to be said where a film shows more than the chosen object; nothing if it does not."""
+    own = int(chosen.sighted.sum())
+    rest = sum(int(track.sighted.sum()) for track in tracks) - own
+    if rest <= _MOST_OTHERS * (own + rest):
+        return []
+    return [
+        f"{rest} of {own + rest} sightings of its class belong to other objects, or could not be "
+        "joined to it: see the annotated film, and --follow"
+    ]
 
 
 @dataclass(frozen=True)
@@ -174,10 +264,12 @@ class Choice:
                 f"Give {', '.join(RULES)}, or TIME:X,Y in seconds and pixels, as 3.5:640,200.",
             ) from None
 
-    def of(self, tracks: Sequence[Track], times_s: Sequence[float]) -> Track | None:
-        """The track that the rule names; None if there is none."""
-        if not tracks:
-            return None
+    def of(self, tracks: Sequence[Track], times_s: Sequence[float]) -> Track:
+        """The one of at least one track that the rule names.
+
+        Raises:
+            UserError: If none is at the point.
+        """
         if self.rule == "at":
             return self._at(tracks, times_s)
         return max(tracks, key=self._rank)
@@ -192,83 +284,19 @@ class Choice:
         }
         return by[self.rule]
 
-    def _at(self, tracks: Sequence[Track], times_s: Sequence[float]) -> Track | None:
+    def _at(self, tracks: Sequence[Track], times_s: Sequence[float]) -> Track:
         sample = int(np.argmin(np.abs(np.asarray(times_s) - self.time_s)))
         for track in tracks:
-            place = sample - int(track.samples[0])
-            if 0 <= place < len(track.samples):
-                left, top, right, bottom = track.boxes[place]
+            for left, top, right, bottom in track.boxes[track.samples == sample]:
                 if left <= self.x <= right and top <= self.y <= bottom:
                     return track
-        return None
+        begins, ends = min(t.samples[0] for t in tracks), max(t.samples[-1] for t in tracks)
+        raise UserError(
+            f"follow the object at {self.x:g}, {self.y:g} px after {self.time_s:g} s",
+            f"none is there; objects were seen from {times_s[begins]:.1f} to {times_s[ends]:.1f} s",
+            "Give a point inside it, or another rule.",
+        )
 
 
 LARGEST = Choice()
 """The object that comes to be the largest in the picture."""
-
-
-def _filled(part: Sequence[tuple[int, Array, float]]) -> Track:
-    """A track without holes, from sightings in order."""
-    seen = np.array([sample for sample, _, _ in part], dtype=np.int64)
-    boxes = np.stack([box for _, box, _ in part])
-    samples = np.arange(seen[0], seen[-1] + 1)
-    between = np.stack([np.interp(samples, seen, boxes[:, side]) for side in range(4)], axis=1)
-    scores = np.zeros(len(samples))
-    scores[seen - seen[0]] = [score for _, _, score in part]
-    return Track(samples, between, scores, np.isin(samples, seen))
-
-
-def _joined(parts: list[Track], times_s: Array) -> list[Track]:
-    """Parts of one object put together, the best fit first; ``parts`` in order of their begins."""
-    begins = np.array([times_s[part.samples[0]] for part in parts])
-    fits = []
-    for first, part in enumerate(parts):
-        end = times_s[part.samples[-1]]
-        near = range(
-            int(np.searchsorted(begins, end, side="right")),
-            int(np.searchsorted(begins, end + GAP_S, side="right")),
-        )
-        fits += [(fit, first, n) for n in near if (fit := _fit(part, parts[n], times_s)) > 0]
-    follower: dict[int, int] = {}
-    led: set[int] = set()
-    for _, first, second in sorted(fits, reverse=True):
-        if first not in follower and second not in led:
-            follower[first] = second
-            led.add(second)
-    whole = []
-    for first in range(len(parts)):
-        if first in led:
-            continue
-        chain = [first]
-        while chain[-1] in follower:
-            chain.append(follower[chain[-1]])
-        whole.append(_filled([sighting for n in chain for sighting in _sightings(parts[n])]))
-    return whole
-
-
-def _sightings(part: Track) -> list[tuple[int, Array, float]]:
-    rows = zip(part.samples, part.boxes, part.scores, part.sighted, strict=True)
-    return [(int(sample), box, float(score)) for sample, box, score, seen in rows if seen]
-
-
-def _fit(before: Track, after: Track, times_s: Array) -> float:
-    """How well ``after`` goes on where ``before`` ends: an IoU, 0 if it does not."""
-    guess = _carried_on(before, times_s, float(times_s[after.samples[0]]))
-    found = float(overlaps(guess, after.boxes[:1])[0])
-    return found if found >= _LEAST_IOU else 0.0
-
-
-def _carried_on(track: Track, times_s: Array, at_s: float) -> Array:
-    """The box that the last sightings lead to."""
-    seen = np.flatnonzero(track.sighted)[-_FIT_SAMPLES:]
-    boxes = track.boxes[seen]
-    if len(seen) < 2:
-        return np.asarray(boxes[-1])
-    times = times_s[track.samples[seen]]
-    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
-    size = np.log(boxes[:, 2:] - boxes[:, :2])
-    # Straight on in place, at a steady rate in size; through the last sighting.
-    slopes = np.polyfit(times - times[-1], np.concatenate([middle, size], axis=1), 1)[0]
-    moved = np.concatenate([middle[-1], size[-1]]) + slopes * (at_s - times[-1])
-    half = np.exp(moved[2:]) / 2
-    return np.concatenate([moved[:2] - half, moved[:2] + half])

@@ -114,12 +114,14 @@ def _sources(films: Sequence[Film]) -> list[dict[str, str]]:
     rows = {}
     for film in films:
         track, (first, last) = film["track"], film["height_px"]
+        height = text.NONE if first is None else f"{first:.0f} → {last:.0f}"
         rows[str(film["film"])] = {
             "film": str(film["film"]),
             "treatment": str(film["treatment"]),
             "followed": f"{track['sighted']:,} of {track['samples']:,}",
+            "of": f"{track['of']:,}",
             "finder": str(track["finder"]),
             "distance": str(film["distance_source"]),
-            "height": f"{first:.0f} → {last:.0f}",
+            "height": height,
         }
     return list(rows.values())

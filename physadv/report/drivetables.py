@@ -12,8 +12,8 @@ from physadv.report.drivewords import frames_words, headline
 from physadv.report.rates import Difference, Rate
 
 _LEGEND = (
-    "known: confirmed, and remembered from then on. late: videos in which that is not before the "
-    "braking point, of those that tell."
+    "known: confirmed, and remembered from then on. late: videos in which that is never, or not "
+    "before the braking point, of those that tell."
 )
 _TIGHT: Any = {"pad_edge": False, "padding": (0, 1, 0, 0)}
 

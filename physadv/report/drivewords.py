@@ -59,6 +59,16 @@ def cautions(found: DriveSummary) -> list[str]:
                 f"At {braking.speed_kmh:g} km/h the clean object itself is not confirmed in time "
                 f"in {_of(braking.late)} videos: little follows from the others at that speed."
             )
+    own = [d.film for d in found.drives if d.film["track"].get("by_victim")]
+    lost = [film for film in own if film["track"]["samples"] < film["track"]["of"]]
+    if lost:
+        followed, of = (sum(f["track"][name] for f in lost) for name in ("samples", "of"))
+        told.append(
+            f"{found.victim} itself looked for the object. In {_count(lost)} it is followed in "
+            f"{followed:,} of {of:,} frames looked at; those before its first sighting and after "
+            "its last are in no rate of frames, though the object may be in them. Boxes, markers "
+            "or another finder would tell."
+        )
     few = [one for one in found.treatments.values() if len(one.drives) < MIN_CLUSTERS]
     if few:
         names = ", ".join(f"{one.treatment} {len(one.drives)}" for one in few)
@@ -67,6 +77,10 @@ def cautions(found: DriveSummary) -> list[str]:
             "each video stands for itself, and another drive may go otherwise."
         )
     return told
+
+
+def _count(films: Sequence[Mapping[str, Any]]) -> str:
+    return text.plural(len(films), "video")
 
 
 def interval_note(found: DriveSummary) -> str:

@@ -194,7 +194,10 @@ def test_what_was_judged_before_a_fault_is_kept_and_said(at_drives, tmp_path, ca
         (["clean.mp4", *COMMON[:8], "--fov-deg", 60], 2, "--object-height-mm"),
         (["clean.mp4", *COMMON, "--treatment", "nice"], 2, "adversarial"),
         (["clean.mp4", "clean.mp4", *COMMON], 1, "given twice"),
-        (["clean.mp4", *COMMON, "--truth", "yield"], 0, ""),
+        (["clean.mp4", *COMMON[:2], "--truth", "yield", *COMMON[4:]], 1, "no such class"),
+        (["clean.mp4", *COMMON[:4], "--target", "gp", *COMMON[6:]], 1, "--target 'gp'"),
+        (["clean.mp4", *COMMON, "--treatment", "noise"], 1, "says clean"),
+        (["clean.mp4", *COMMON, "--log-start-s", 3], 2, "--speed-log"),
         (["clean.mp4", "--victim", "blue_victim:make", "--boxes", "boxes.csv"], 2, "--truth"),
         (["clean.mp4", *COMMON, "--speed-log", "boxes.csv"], 1, "time_s"),
         (["clean.mp4", *COMMON, "--distance-at", "soon"], 2, "TIME=METRES"),
@@ -220,6 +223,11 @@ def test_boxes_of_another_film_and_an_unwritable_folder(at_drives, tmp_path, cap
     words = [wide if word == "boxes.csv" else word for word in COMMON]
     assert call("clean.mp4", *words, "--out", tmp_path / "out") == 1
     assert "320 x 240" in capsys.readouterr().err
+    late = tmp_path / "late.csv"
+    write_boxes(late, [("clean.mp4", [FrameBox(n, _box(5)) for n in range(200)])])
+    words = [late if word == "boxes.csv" else word for word in COMMON]
+    assert call("clean.mp4", *words, "--out", tmp_path / "out") == 1
+    assert "60 frames" in capsys.readouterr().err
 
 
 def test_a_speed_log_gives_distances(at_drives, tmp_path):
@@ -258,3 +266,27 @@ def test_a_real_sign_is_followed(tmp_path):
         signs = np.array([row[:4] for row in rows if row[5] == 11])
         good += bool((overlaps(given[frame].box, signs) >= 0.7).any())
     assert good >= 0.95 * 49
+
+
+@pytest.mark.realdata
+def test_a_film_without_the_object_is_counted_as_never_confirmed(at_drives, tmp_path, capsys):
+    out = tmp_path / "out"
+    words = ("--victim", "yolov8n", "--truth", "stop sign", "--every", 30)
+    assert call("clean.mp4", "noise.mp4", *words, "--out", out) == 0
+    written = json.loads((out / "run.json").read_text())
+    assert [film["confirmed_s"] for film in written["films"]] == [None, None]
+    assert [film["track"]["of"] for film in written["films"]] == [2, 2]
+    found = written["results"][0]["treatments"]
+    assert found["clean"]["never_confirmed"]["k"] == 1
+    assert found["clean"]["not_read"]["n"] == 0
+    assert "never found" in (out / "drive_by.html").read_text()
+
+
+def test_one_film_that_fails_does_not_cost_the_others(at_drives, tmp_path, capsys):
+    (at_drives / "blank.mp4").write_bytes(b"no film")
+    out = tmp_path / "out"
+    assert call("clean.mp4", "blank.mp4", *COMMON, "--out", out, "--json") == 0
+    written = json.loads(capsys.readouterr().out)
+    assert [film["film"] for film in written["films"]] == ["clean.mp4"]
+    assert "not a video" in written["skipped"][0]["reason"]
+    assert len(written["films"][0]["sha256"]) == 64
