@@ -37,11 +37,13 @@ def finders_for(
     names: list[str], victims: list[str], device: str, *, marked: bool
 ) -> tuple[str, ...]:
     """Who finds the object beside the victims that can, and the markers on it."""
-    if names:
-        return tuple(names)
-    loaded = [load_victim_on(name, device) for name in victims]
-    found = marked or any(isinstance(one, DetectorVictim | ChainVictim) for one in loaded)
-    return () if found else (_FINDER,)
+    if not names:
+        loaded = [load_victim_on(name, device) for name in victims]
+        found = marked or any(isinstance(one, DetectorVictim | ChainVictim) for one in loaded)
+        names = [] if found else [_FINDER]
+    for name in names:
+        load_victim_on(name, device)  # a wrong name is told before any film is read
+    return tuple(names)
 
 
 def parse_anchor(text: str) -> tuple[float, float] | None:

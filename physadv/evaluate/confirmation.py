@@ -119,7 +119,7 @@ def looks_at_speed(
 def _looks_from(first: int, times: Array, interval_s: float) -> npt.NDArray[np.intp]:
     if first == len(times) - 1:
         return np.array([first], dtype=np.intp)
-    ticks = np.arange(times[first], times[-1] + interval_s / 2, interval_s)
+    ticks = np.arange(times[first], times[-1] + 1e-6 * interval_s, interval_s)
     after = np.searchsorted(times, ticks).clip(1, len(times) - 1)
     nearer = np.where(ticks - times[after - 1] <= times[after] - ticks, after - 1, after)
     return np.unique(nearer)

@@ -167,6 +167,16 @@ def _boxes(states: Array, size_px: tuple[int, int]) -> Array:
     return np.concatenate([middle - half, middle + half], axis=1)
 
 
+def _cost(states: Array, due: Array, pan_px: float) -> Array:
+    """How far sightings are from where an object is due, in its size; infinite if too far."""
+    height, due_height = 1 / states[:, 0], 1 / due[0]
+    apart = np.hypot(*(states[:, 2:] * height[:, None] - due[2:] * due_height).T)
+    size = np.maximum(height, due_height)
+    log_size = np.abs(np.log(height / due_height))
+    near = (apart <= _MOST_APART * size + pan_px) & (log_size <= _MOST_LOG_SIZE)
+    return np.where(near, apart / size + log_size, np.inf)
+
+
 def _assign(
     ways: Sequence[_Way], states: Array, time_s: float, size_px: tuple[int, int]
 ) -> dict[int, _Way]:
@@ -175,14 +185,11 @@ def _assign(
         return {}
     costs = np.full((len(ways), len(states)), np.inf)
     for row, way in enumerate(ways):
-        due = way.state_at(time_s)
-        height, due_height = 1 / states[:, 0], 1 / due[0]
-        apart = np.hypot(*(states[:, 2:] * height[:, None] - due[2:] * due_height).T)
-        size = np.maximum(height, due_height)
         pan = _PAN_SHARE_PER_S * size_px[0] * min(time_s - way.times_s[-1], 1.0)
-        log_size = np.abs(np.log(height / due_height))
-        near = (apart <= _MOST_APART * size + pan) & (log_size <= _MOST_LOG_SIZE)
-        costs[row] = np.where(near, apart / size + log_size, np.inf)
+        dues = [way.state_at(time_s)]
+        if len(way.samples) <= _WAY_SIGHTINGS:
+            dues.append(way.states[-1])  # two or three sightings may lead anywhere
+        costs[row] = np.min([_cost(states, due, pan) for due in dues], axis=0)
     finite = np.where(np.isfinite(costs), costs, 1e6)
     pairs = zip(*linear_sum_assignment(finite), strict=True)
     return {int(col): ways[row] for row, col in pairs if np.isfinite(costs[row, col])}

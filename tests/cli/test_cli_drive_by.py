@@ -136,7 +136,8 @@ def test_every_figure_is_the_one_that_was_drawn(at_drives, tmp_path, capsys):
     assert "adversarial" in page
     assert "24/30" in page
     table = pl.read_csv(out / "films.csv")
-    assert table["in_time_at_30_kmh"].to_list() == [True, True, False]
+    # At 30 km/h the noise print is known in time or not, by when the first look falls.
+    assert table["in_time_at_30_kmh"].to_list() == [True, None, False]
 
 
 def test_nothing_is_looked_at_twice_and_processes_make_no_difference(
@@ -155,7 +156,8 @@ def test_nothing_is_looked_at_twice_and_processes_make_no_difference(
     assert call(*FILMS, *COMMON, "--out", second, "--workers", 2) == 0
     assert once + 150 <= len(shown.read_text()) <= once + 152
     assert load_trials(first / "trials.parquet").equals(load_trials(second / "trials.parquet"))
-    drawn = open_video(first / "annotated" / "adversarial_blue_victim_make.mp4")
+    (path,) = (first / "annotated").glob("adversarial_blue_victim_make_*.mp4")
+    drawn = open_video(path)
     frames = list(drawn.frames())
     assert [frame.time_s for frame in frames] == pytest.approx([0.2 * n for n in range(30)])
     assert frames[0].rgb.shape == (*SIZE, 3)
@@ -185,7 +187,7 @@ def test_what_was_judged_before_a_fault_is_kept_and_said(at_drives, tmp_path, ca
     [
         (["absent_clean.mp4", *COMMON], 1, "no such file"),
         (["clean.mp4", *COMMON, "--boxes", "absent.csv"], 1, "absent.csv"),
-        (["clean.mp4", *COMMON[:6]], 2, "PHYSADV_DATA"),
+        (["clean.mp4", *COMMON[:6], "--finder", "nosuch"], 2, "nosuch"),
         (["clean.mp4", *COMMON, "--fps", 0], 1, "fps"),
         (["clean.mp4", *COMMON, "--confirm", "5"], 2, "3/5"),
         (["clean.mp4", *COMMON, "--confirm", "5/3"], 1, "M/N"),
@@ -257,7 +259,8 @@ def test_a_real_sign_is_followed(tmp_path):
     assert call(video, *words, "--every", 4, "--out", out, "--json") == 0
     written = json.loads((out / "run.json").read_text())
     (film,) = written["films"]
-    assert film["track"] == {"samples": 49, "of": 49, "sighted": 49, "finder": "yolov8n"}
+    assert film["track"]["finder"] == "yolov8n"
+    assert [film["track"][name] for name in ("samples", "of", "sighted")] == [49, 49, 49]
     assert film["hit"] >= 48
     (log,) = (out / "looks").glob("*.jsonl")
     lines = [json.loads(line) for line in log.read_text().splitlines()]

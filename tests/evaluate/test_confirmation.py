@@ -155,7 +155,7 @@ def test_what_a_film_cannot_tell_is_not_told():
     )
     assert nothing["speeds"][0]["in_time"] is None
     # Found only at 18 m, but by the victim itself, and the film began at 60 m: too late.
-    late = _record(["hit"] * 5, [18, 16, 14, 12, 10], car, before=60.0)["speeds"][0]
+    late = _record(["hit"] * 5, [18, 16, 14, 12, 10], car, 0.2, before=60.0)["speeds"][0]
     assert late["in_time"] is False
     # The same where another had found it late: the victim was never asked before.
     unknown = _record(["hit"] * 5, [18, 16, 14, 12, 10], car)["speeds"][0]

@@ -106,7 +106,7 @@ def drive(
     return trials, record | {
         "distance_source": "box" if known else "none",
         "height_px": [11.4, 190.0],
-        "track": {"samples": count, "sighted": count - 2, "finder": victim},
+        "track": {"samples": count, "sighted": count - 2, "of": count, "finder": victim},
         "fault": "",
         "notes": [] if known else ["The focal length is not known: give --camera or --fov."],
     }
