@@ -121,7 +121,7 @@ def drive_by(
     sign_width_mm: Annotated[
         float | None,
         typer.Option(
-            help="Width of a stop sign instead: its outline gives better distances than a box.",
+            help="Width of a stop sign instead: the edge of its red field gives distances.",
             show_default=False,
         ),
     ] = None,
@@ -208,13 +208,14 @@ def drive_by(
     check_cases(cases, manifest, given=(distance_at, log_start_s))
     on = str(choose_device(device))
     marked = bool(layouts) and printed is not None and not printed.worn
+    boxed = all(case.boxes is not None for case in cases)
     plan = DrivePlan(
         tuple(dict.fromkeys(victim)),
         true_names(truth or [], printed),
         target or ("" if printed is None else printed.target),
         printed,
         layouts,
-        finders_for(finder or [], victim, on, marked=marked),
+        finders_for(finder or [], victim, on, marked=marked, boxed=boxed),
         every,
         fps,
         frame_rate,

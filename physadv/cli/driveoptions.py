@@ -34,9 +34,17 @@ def true_names(names: list[str], printed: Printed | None) -> tuple[str, ...]:
 
 
 def finders_for(
-    names: list[str], victims: list[str], device: str, *, marked: bool
+    names: list[str], victims: list[str], device: str, *, marked: bool, boxed: bool
 ) -> tuple[str, ...]:
-    """Who finds the object beside the victims that can, and the markers on it."""
+    """Who finds the object beside the victims that can, the markers on it, or given boxes.
+
+    Raises:
+        UsageError: If finders are named although boxes say where it is, or there is none of a name.
+    """
+    if boxed:
+        if names:
+            raise UsageError("--finder", "boxes say where the object is", "Give one of them.")
+        return ()
     if not names:
         loaded = [load_victim_on(name, device) for name in victims]
         found = marked or any(isinstance(one, DetectorVictim | ChainVictim) for one in loaded)

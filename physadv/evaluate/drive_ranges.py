@@ -11,7 +11,6 @@ from physadv.data.speedlog import SpeedLog, read_speed_log
 from physadv.evaluate.drive_plan import DrivePlan, FilmCase
 from physadv.evaluate.filmsheets import depth_by_sheet
 from physadv.evaluate.ranging import (
-    OUTLINE_SHARE,
     Measured,
     Ranges,
     RangeSource,
@@ -78,9 +77,7 @@ def _measured(
         boxes, found = track.boxes.copy(), np.zeros(len(at_s), dtype=bool)
         for place, box in outlines.items():
             boxes[place], found[place] = box, True
-        measured = measure_boxes(
-            at_s, boxes, found, plan.sign_width_mm, camera, share=OUTLINE_SHARE
-        )
+        measured = measure_boxes(at_s, boxes, found, plan.sign_width_mm, camera)
         source = "outline"
     elif plan.object_height_mm is not None:
         measured = measure_boxes(at_s, track.boxes, track.sighted, plan.object_height_mm, camera)

@@ -19,7 +19,7 @@ WINDOW_S = 1.0
 """Sightings up to this long before and after a sample have a say in its distance."""
 _LEAST_IN_WINDOW = 5
 _BOX_SD_PX = 1.0
-BOX_SHARE, OUTLINE_SHARE = 0.03, 0.015
+BOX_SHARE = 0.03
 """By how much of its height all boxes of a film, or all outlines, may be off."""
 _EDGE_PX = 1.0
 _ROBUST_ROUNDS = 3
@@ -59,8 +59,6 @@ def measure_boxes(
     sighted: npt.NDArray[np.bool_],
     height_mm: float,
     camera: CameraCalibration,
-    *,
-    share: float = BOX_SHARE,
 ) -> Measured:
     """Distances from the height of boxes around an upright object of known height: d = f S / p.
 
@@ -72,7 +70,6 @@ def measure_boxes(
         sighted: [K] whether the box was found rather than filled in.
         height_mm: Height of the object.
         camera: The camera, for the film's size.
-        share: Of a box's height, by which all of a film's may be off.
     """
     middle = (boxes[:, 0] + boxes[:, 2]) / 2
     top = camera.undistort(np.stack([middle, boxes[:, 1]], axis=1))
@@ -88,7 +85,7 @@ def measure_boxes(
         # ones those would weigh most that came out too near.
         about, _ = smooth(times_s[good], distance[good], np.ones(good.sum()), times_s[good])
         sd[good] = _BOX_SD_PX * about**2 / product
-    return Measured(distance, sd, float(np.hypot(share, camera.focal_sd)))
+    return Measured(distance, sd, float(np.hypot(BOX_SHARE, camera.focal_sd)))
 
 
 def ranges_from(

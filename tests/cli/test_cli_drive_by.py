@@ -188,6 +188,7 @@ def test_what_was_judged_before_a_fault_is_kept_and_said(at_drives, tmp_path, ca
         (["absent_clean.mp4", *COMMON], 1, "no such file"),
         (["clean.mp4", *COMMON, "--boxes", "absent.csv"], 1, "absent.csv"),
         (["clean.mp4", *COMMON[:6], "--finder", "nosuch"], 2, "nosuch"),
+        (["clean.mp4", *COMMON, "--finder", "yolov8n"], 2, "boxes say"),
         (["clean.mp4", *COMMON, "--fps", 0], 1, "fps"),
         (["clean.mp4", *COMMON, "--confirm", "5"], 2, "3/5"),
         (["clean.mp4", *COMMON, "--confirm", "5/3"], 1, "M/N"),
