@@ -68,6 +68,20 @@ def progress_line() -> Iterator[ProgressLine]:
         yield ProgressLine(live)
 
 
+@contextmanager
+def goes_on(kept: str) -> Iterator[None]:
+    """Say on Ctrl-C what is ``kept``, and that the same command goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        err.print(
+            f"interrupted; {kept}, the same command goes on:\n  "
+            + shlex.join(["physadv", *sys.argv[1:]]),
+            markup=False,
+        )
+        raise typer.Exit(1) from None
+
+
 def interrupted(command: str, folder: Path, *, resume: bool, named: bool) -> typer.Exit:
     """Say how to go on with the run in ``folder`` after Ctrl-C; the exit to raise.
 

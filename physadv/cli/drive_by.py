@@ -9,7 +9,7 @@ import typer
 
 from physadv.calibrate.camera import load_camera
 from physadv.checks import UsageError, UserError
-from physadv.cli.console import progress_line
+from physadv.cli.console import goes_on, progress_line
 from physadv.cli.drivefiles import keep_drives
 from physadv.cli.driveoptions import (
     check_cameras,
@@ -238,7 +238,7 @@ def drive_by(
     check_cameras(cases, plan)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     drives: list[Drive] = []
-    with progress_line() as line:
+    with goes_on("what was seen is kept"), progress_line() as line:
         for drive in engine_of(workers).map(
             partial(_judge, plan=plan, out=result, annotate=annotate), cases, line.update
         ):

@@ -14,8 +14,8 @@ from physadv.cli.objects import tell_skipped
 from physadv.data.environment import versions
 from physadv.data.files import atomic_path, write_json
 from physadv.data.film import Sampling
-from physadv.evaluate.drive_by import Drive
-from physadv.evaluate.drive_plan import DrivePlan
+from physadv.evaluate.drive_by import Drive, load_victim_on
+from physadv.evaluate.drive_plan import DrivePlan, FilmCase
 from physadv.evaluate.trials import TRIALS_NAME, trials_frame
 from physadv.report.drive_by import summarise_drives
 from physadv.report.drivepage import write_drive_page
@@ -48,7 +48,12 @@ def keep_drives(
     written = {
         **facts,
         "plan": plan.describe(),
+        "victims": [
+            {"name": name, "weights_sha256": load_victim_on(name, plan.device).weights_sha256}
+            for name in plan.victims
+        ],
         "versions": versions(),
+        "inputs": [{"film": drive.case.name, **_given(drive.case)} for drive in drives],
         "results": [records(found) for found in summaries],
         "films": films,
         "skipped": [{"film": film, "reason": reason} for film, reason in skipped],
@@ -72,6 +77,17 @@ def keep_drives(
             out.print(f"{drive.case.name} {_AS_FAR} {drive.fault}", markup=False)
     tell_skipped(skipped)
     out.print(str(result / PAGE), markup=False)
+
+
+def _given(case: FilmCase) -> dict[str, Any]:
+    """What was given with a film."""
+    return {
+        "source": case.source,
+        "boxes": None if case.boxes is None else str(case.boxes),
+        "speed_log": None if case.speed_log is None else str(case.speed_log),
+        "log_start_s": case.log_start_s,
+        "anchor": case.anchor,
+    }
 
 
 def _flat(film: dict[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,6 @@
 """simulate drive-by, simulate approach: films to rehearse with before anything is printed."""
 
 import shlex
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +10,7 @@ from pydantic import ValidationError
 
 from physadv.artwork.files import load_artwork
 from physadv.checks import UsageError, UserError, check_name
-from physadv.cli.console import err, out, progress_line
+from physadv.cli.console import err, goes_on, out, progress_line
 from physadv.cli.options import RunFolder, Seed
 from physadv.data.boxes import read_boxes
 from physadv.data.files import read_image_rgb, read_json, sha256_of
@@ -98,7 +95,7 @@ def drive_by(
     choice = Choice.parse(follow)
     for note in film.notes:
         err.print(note, markup=False)
-    with _said_how_to_go_on(), progress_line() as line:
+    with goes_on("films that were finished are kept"), progress_line() as line:
         if boxes is not None:
             found, origin = read_boxes(boxes, film.name), sha256_of(boxes)
         else:
@@ -170,7 +167,7 @@ def approach(
     sign = _sign_scene(scene, run)
     street = None if background is None else read_image_rgb(background)
     behind = None if background is None else sha256_of(background)
-    with _said_how_to_go_on(), progress_line() as line:
+    with goes_on("films that were finished are kept"), progress_line() as line:
         manifest = simulate_approach(
             sign,
             drive,
@@ -249,17 +246,3 @@ def _tell(folder: Path, manifest: dict[str, Any], known: list[object]) -> None:
     words = [*(folder / name for name in films), *known]
     command = shlex.join(["physadv", "evaluate", "drive-by", *map(str, words)])
     out.print(f"judge with:\n  {command} --victim NAME --out FOLDER", markup=False)
-
-
-@contextmanager
-def _said_how_to_go_on() -> Iterator[None]:
-    """Say on Ctrl-C that the same command goes on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        err.print(
-            "interrupted; films that were finished are kept, the same command goes on:\n  "
-            + shlex.join(["physadv", *sys.argv[1:]]),
-            markup=False,
-        )
-        raise typer.Exit(1) from None
