@@ -20,6 +20,7 @@ WEAK_CONFIDENCE = 0.1
 GAP_S = 5.0
 """Time over which an object is looked for where its way leads."""
 _SHORT_GAP_S = 2.0  # where it was seen too seldom to know its way
+_STILL_S = 0.5  # for which it may also just stay where it was
 _WAY_S, _WAY_SIGHTINGS = 2.0, 3  # sightings by which a way is told: how far back, how many at least
 _MOST_APART, _MOST_LOG_SIZE = 0.75, 0.4  # of the size; of its logarithm: from where it should be
 _PAN_SHARE_PER_S = 0.15  # of the picture's width by which a turning car moves everything
@@ -109,7 +110,7 @@ def find_tracks(
 
 
 class _Way:
-    """An object's sightings so far: state = (1 / height, log width / height, place in heights)."""
+    """An object's sightings so far: state = (1 / size, log width / height, place in sizes)."""
 
     def __init__(self, sample: int, time_s: float, state: Array, score: float) -> None:
         self.samples, self.times_s, self.states, self.scores = [sample], [time_s], [state], [score]
@@ -132,9 +133,11 @@ class _Way:
         times, states = times[recent], states[recent]
         if len(times) < 2:
             return np.asarray(states[-1])
-        centred = times - times.mean()
-        slope = centred @ (states - states.mean(axis=0)) / (centred @ centred)
-        found = states[-1] + slope * (time_s - times[-1])
+        # Medians over pairs (Theil and Sen): one wrong box does not lead astray.
+        first, second = np.triu_indices(len(times), 1)
+        apart = (times[second] - times[first])[:, None]
+        slope = np.median((states[second] - states[first]) / apart, axis=0)
+        found = np.median(states - slope * (times - time_s)[:, None], axis=0)
         found[0] = max(found[0], _LEAST_INVERSE)
         found[1] = states[-1][1]
         return np.asarray(found)
@@ -152,29 +155,30 @@ class _Way:
 
 
 def _states(boxes: Array, size_px: tuple[int, int]) -> Array:
-    """[N,4] one over the height, log of width over height, and the middle's place in heights."""
-    size = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3)
+    """[N,4] one over the size (the square's of the same area), log of width over height, and the
+    middle's place in sizes."""
+    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-3)
+    size = np.sqrt(sides.prod(axis=1, keepdims=True))
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2 - np.array(size_px) / 2
-    height = size[:, 1:]
-    return np.concatenate([1 / height, np.log(size[:, :1] / height), middle / height], axis=1)
+    return np.concatenate([1 / size, np.log(sides[:, :1] / sides[:, 1:]), middle / size], axis=1)
 
 
 def _boxes(states: Array, size_px: tuple[int, int]) -> Array:
     """What ``_states`` came from."""
-    height = 1 / states[:, :1]
-    half = np.concatenate([height * np.exp(states[:, 1:2]), height], axis=1) / 2
-    middle = states[:, 2:] * height + np.array(size_px) / 2
+    size, stretch = 1 / states[:, :1], np.exp(states[:, 1:2] / 2)
+    half = np.concatenate([size * stretch, size / stretch], axis=1) / 2
+    middle = states[:, 2:] * size + np.array(size_px) / 2
     return np.concatenate([middle - half, middle + half], axis=1)
 
 
 def _cost(states: Array, due: Array, pan_px: float) -> Array:
     """How far sightings are from where an object is due, in its size; infinite if too far."""
-    height, due_height = 1 / states[:, 0], 1 / due[0]
-    apart = np.hypot(*(states[:, 2:] * height[:, None] - due[2:] * due_height).T)
-    size = np.maximum(height, due_height)
-    log_size = np.abs(np.log(height / due_height))
-    near = (apart <= _MOST_APART * size + pan_px) & (log_size <= _MOST_LOG_SIZE)
-    return np.where(near, apart / size + log_size, np.inf)
+    size, due_size = 1 / states[:, 0], 1 / due[0]
+    apart = np.hypot(*(states[:, 2:] * size[:, None] - due[2:] * due_size).T)
+    larger = np.maximum(size, due_size)
+    log_size = np.abs(np.log(size / due_size))
+    near = (apart <= _MOST_APART * larger + pan_px) & (log_size <= _MOST_LOG_SIZE)
+    return np.where(near, apart / larger + log_size, np.inf)
 
 
 def _assign(
@@ -187,8 +191,8 @@ def _assign(
     for row, way in enumerate(ways):
         pan = _PAN_SHARE_PER_S * size_px[0] * min(time_s - way.times_s[-1], 1.0)
         dues = [way.state_at(time_s)]
-        if len(way.samples) <= _WAY_SIGHTINGS:
-            dues.append(way.states[-1])  # two or three sightings may lead anywhere
+        if len(way.samples) <= _WAY_SIGHTINGS or time_s - way.times_s[-1] <= _STILL_S:
+            dues.append(way.states[-1])  # a few sightings, or wrong boxes, may lead anywhere
         costs[row] = np.min([_cost(states, due, pan) for due in dues], axis=0)
     finite = np.where(np.isfinite(costs), costs, 1e6)
     pairs = zip(*linear_sum_assignment(finite), strict=True)
