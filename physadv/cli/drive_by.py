@@ -56,7 +56,8 @@ def drive_by(
         Path | None,
         typer.Option(
             metavar="CSV",
-            help="Films instead: file, treatment, boxes, speed_log, log_start_s, anchor_s, anchor_m.",
+            help="Films instead: file, treatment, boxes, speed_log, log_start_s, anchor_s, "
+            "anchor_m.",
         ),
     ] = None,
     run: Annotated[
