@@ -11,7 +11,7 @@ from physadv.calibrate.camera import load_camera
 from physadv.checks import UsageError, UserError
 from physadv.cli.capturefiles import keep_captures
 from physadv.cli.console import out, progress_line
-from physadv.cli.options import Device, JudgedNames
+from physadv.cli.options import Device, FovDeg, JudgedNames, TrueNames
 from physadv.data.environment import choose_device
 from physadv.data.photographs import PhotoFile, photo_files
 from physadv.evaluate.annotations import read_coco_boxes
@@ -64,14 +64,7 @@ def captures(
         Path | None,
         typer.Option(metavar="COCO.json", help="Boxes of the objects; file names as in FOLDER."),
     ] = None,
-    truth: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="CLASS",
-            help="What is right to read; several all count (default: the run's).",
-            show_default=False,
-        ),
-    ] = None,
+    truth: TrueNames = None,
     target: Annotated[
         str,
         typer.Option(
@@ -102,10 +95,7 @@ def captures(
             help="From `physadv calibrate camera` (default: the EXIF focal length, coarse).",
         ),
     ] = None,
-    fov_deg: Annotated[
-        float | None,
-        typer.Option(help="Horizontal field of view instead.", show_default=False),
-    ] = None,
+    fov_deg: FovDeg = None,
     sign_width_mm: Annotated[
         float | None,
         typer.Option(

@@ -20,7 +20,7 @@ from physadv.cli.driveoptions import (
     parse_rule,
     true_names,
 )
-from physadv.cli.options import Device, JudgedNames
+from physadv.cli.options import Device, FovDeg, JudgedNames, TrueNames
 from physadv.data.environment import choose_device
 from physadv.data.films import is_camera
 from physadv.engine.local import Report, engine_of
@@ -66,14 +66,7 @@ def drive_by(
             help="Run whose artwork is in the films: its classes are meant, its markers looked for."
         ),
     ] = None,
-    truth: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="CLASS",
-            help="What is right to read; several all count (default: the run's).",
-            show_default=False,
-        ),
-    ] = None,
+    truth: TrueNames = None,
     target: Annotated[
         str,
         typer.Option(
@@ -129,10 +122,7 @@ def drive_by(
     camera: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="From `physadv calibrate camera`.")
     ] = None,
-    fov_deg: Annotated[
-        float | None,
-        typer.Option(help="Horizontal field of view instead.", show_default=False),
-    ] = None,
+    fov_deg: FovDeg = None,
     speed_log: Annotated[
         Path | None,
         typer.Option(

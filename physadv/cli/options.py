@@ -23,6 +23,18 @@ JudgedNames = Annotated[
         "the chain of both; may be repeated.",
     ),
 ]
+TrueNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--truth",
+        metavar="CLASS",
+        help="What is right to read; several all count (default: the run's).",
+        show_default=False,
+    ),
+]
+FovDeg = Annotated[
+    float | None, typer.Option(help="Horizontal field of view instead.", show_default=False)
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Backgrounds = Annotated[
     Path | None,
