@@ -11,14 +11,14 @@ from physadv.calibrate.camera import load_camera
 from physadv.checks import UsageError, UserError
 from physadv.cli.capturefiles import keep_captures
 from physadv.cli.console import out, progress_line
-from physadv.cli.options import Device, FovDeg, JudgedNames, TrueNames
+from physadv.cli.options import Device, FovDeg, JudgedNames, TrueNames, parse_treatment
 from physadv.data.environment import choose_device
 from physadv.data.photographs import PhotoFile, photo_files
 from physadv.evaluate.annotations import read_coco_boxes
 from physadv.evaluate.capture_plan import CapturePlan, printed_runs
 from physadv.evaluate.capture_trials import CaptureTable
 from physadv.evaluate.captures import read_captures
-from physadv.evaluate.shotlist import ShotList, read_shotlist, treatment_named
+from physadv.evaluate.shotlist import ShotList, read_shotlist
 from physadv.scene.catalog import load_grid
 from physadv.victim.named import load_judged
 
@@ -207,13 +207,7 @@ def _plan(
     object_height_mm: float | None,
     grid: str,
 ) -> CapturePlan:
-    known = treatment_named(treatment) if treatment else None
-    if treatment and known is None:
-        raise UsageError(
-            f"treatment {treatment!r}",
-            "not one that is known",
-            "Use clean, blank, noise, control or adversarial.",
-        )
+    known = parse_treatment(treatment)
     if camera is not None and fov_deg is not None:
         raise UsageError("--camera and --fov-deg", "both", "Give one of them.")
     found: dict[str, list[tuple[float, float, float, float]]] = {}

@@ -20,7 +20,7 @@ from physadv.cli.driveoptions import (
     parse_rule,
     true_names,
 )
-from physadv.cli.options import Device, FovDeg, JudgedNames, TrueNames
+from physadv.cli.options import Device, FovDeg, JudgedNames, TrueNames, parse_treatment
 from physadv.data.environment import choose_device
 from physadv.data.films import is_camera
 from physadv.engine.local import Report, engine_of
@@ -29,7 +29,6 @@ from physadv.evaluate.drive_by import Drive, film_of, judge_film
 from physadv.evaluate.drive_film import annotate_film, annotated_path
 from physadv.evaluate.drive_plan import Car, DrivePlan, FilmCase
 from physadv.evaluate.filmlist import film_cases, read_film_list
-from physadv.evaluate.shotlist import treatment_named
 from physadv.evaluate.tracks import Choice
 
 
@@ -171,13 +170,7 @@ def drive_by(
     of frames misleads where a car latches what it has once seen: M-of-N confirmation and the
     braking point tell what matters.
     """
-    chosen = treatment_named(treatment) if treatment else None
-    if treatment and chosen is None:
-        raise UsageError(
-            f"treatment {treatment!r}",
-            "not one that is known",
-            "Use clean, blank, noise, control or adversarial.",
-        )
+    chosen = parse_treatment(treatment)
     if manifest is not None and (videos or boxes is not None or speed_log is not None):
         raise UsageError("--manifest", "films, boxes or a log as well", "Give one or the other.")
     if manifest is None and not videos:

@@ -35,7 +35,7 @@ def keep_drives(
     with atomic_path(result / TRIALS_NAME) as temporary:
         trials.write_parquet(temporary)
     with atomic_path(result / TABLE) as temporary:
-        pl.DataFrame([_flat(film) for film in films]).write_csv(temporary)
+        pl.DataFrame([_flat(film) for film in films], infer_schema_length=None).write_csv(temporary)
     facts: dict[str, Any] = {
         "command": shlex.join(["physadv", *sys.argv[1:]]),
         "started": started,
@@ -45,6 +45,7 @@ def keep_drives(
         "deceleration_mps2": plan.car.deceleration_mps2,
     }
     summaries = summarise_drives(trials, films)
+    installed = versions()
     written = {
         **facts,
         "plan": plan.describe(),
@@ -52,7 +53,7 @@ def keep_drives(
             {"name": name, "weights_sha256": load_victim_on(name, plan.device).weights_sha256}
             for name in plan.victims
         ],
-        "versions": versions(),
+        "versions": installed,
         "inputs": [{"film": drive.case.name, **_given(drive.case)} for drive in drives],
         "results": [records(found) for found in summaries],
         "films": films,
@@ -61,7 +62,7 @@ def keep_drives(
     write_json(result / "run.json", written)
     how = [
         ("Command", facts["command"]),
-        ("Versions", ", ".join(f"{name} {value}" for name, value in versions().items())),
+        ("Versions", ", ".join(f"{name} {value}" for name, value in installed.items())),
     ]
     write_drive_page(
         result / PAGE, trials, films, summaries, {**facts, "how": how, "skipped": skipped}

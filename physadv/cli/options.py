@@ -5,6 +5,10 @@ from typing import Annotated
 
 import typer
 
+from physadv.checks import UsageError
+from physadv.evaluate.shotlist import treatment_named
+from physadv.types import Treatment
+
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder made by generate.")]
 VictimNames = Annotated[
     list[str],
@@ -63,3 +67,19 @@ Palette = Annotated[
         help="Colours to print: K = 2 (black and white) to 32 flat colours, grey, or rgb.",
     ),
 ]
+
+
+def parse_treatment(name: str) -> Treatment | None:
+    """The treatment that ``--treatment`` names; None where it was not given.
+
+    Raises:
+        UsageError: If there is none of that name.
+    """
+    found = treatment_named(name) if name else None
+    if name and found is None:
+        raise UsageError(
+            f"treatment {name!r}",
+            "not one that is known",
+            "Use clean, blank, noise, control or adversarial.",
+        )
+    return found

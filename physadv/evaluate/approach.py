@@ -17,12 +17,11 @@ from physadv.scene.faces import face_outline_mm
 from physadv.scene.pose import bounding_box, project
 from physadv.scene.schema import Scene
 from physadv.seeding import generator_for
-from physadv.units import MM_PER_M, deg_to_rad
+from physadv.units import KMH_PER_MPS, MM_PER_M, deg_to_rad
 
 Picture = npt.NDArray[np.uint8]
 Array = npt.NDArray[np.float64]
 
-_KMH_PER_MPS = 3.6
 _POLE_MM = 60.0
 _POLE_COLOUR = (150, 150, 145)
 _EYE_HEIGHT_M = 1.3  # of a camera behind a windscreen
@@ -87,7 +86,7 @@ class Truth:
 
 def depth_m(approach: Approach, time_s: float) -> float:
     """How far the sign's plane is along the road."""
-    return approach.start_m - approach.speed_kmh / _KMH_PER_MPS * time_s
+    return approach.start_m - approach.speed_kmh / KMH_PER_MPS * time_s
 
 
 def sign_to_image(scene: Scene, approach: Approach, time_s: float) -> Array:

@@ -77,7 +77,6 @@ class Drive:
     readings: dict[str, tuple[Reading, ...]] = field(default_factory=dict)
     trials: tuple[Trial, ...] = ()
     records: tuple[dict[str, Any], ...] = ()
-    notes: tuple[str, ...] = ()
     fault: str = ""
     problem: str = ""
 
@@ -141,17 +140,17 @@ def judge_film(
         check_same_samples([log for _, log in asked])
         frames, times, fault = tuple(clock.frames), tuple(clock.times_s), clock.end or ""
         if not frames:
-            return Drive(case, notes=film.notes, problem=fault or "it has no samples")
+            return Drive(case, problem=fault or "it has no samples")
         sheets = [sheets_of(rows, plan.layouts) for rows in clock.rows] if plan.layouts else []
         treatment, problem = treatment_of(case, sheets)
         if treatment is None:
-            return Drive(case, notes=film.notes, fault=fault, problem=problem)
+            return Drive(case, fault=fault, problem=problem)
         found_by = finders_of(case, plan, logs)
         tracks = tracks_in(case, plan, film, clock, detectors, found_by, sheets)
         if not tracks:
             unseen = Unseen(treatment, len(frames), tuple(found_by), film.notes, fault)
             records = [unseen_record(case, plan, unseen, victim) for victim in victims]
-            return Drive(case, records=tuple(records), notes=film.notes, fault=fault)
+            return Drive(case, records=tuple(records), fault=fault)
         track = tracks[0] if case.boxes is not None else plan.choice.of(tracks, times)
         places = {frames[s]: b for s, b in zip(track.samples.tolist(), track.boxes, strict=True)}
         known, outlines = _look_again(film, plan, victims, places, log_of, progress, case.name)
@@ -192,7 +191,6 @@ def judge_film(
         readings,
         tuple(film_trials(case, plan, followed, victims, readings)),
         tuple(film_records(case, plan, followed, victims, readings)),
-        followed.notes,
         fault,
     )
 

@@ -20,8 +20,6 @@ from physadv.evaluate.drive_trials import Followed
 from physadv.evaluate.journal import key_of
 from physadv.evaluate.reading import Reading
 
-Progress = Callable[[str, int, int], None]
-
 ANNOTATED = "annotated"
 _CRF, _PRESET = 23, "superfast"
 

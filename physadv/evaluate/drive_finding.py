@@ -10,7 +10,7 @@ from physadv.data.boxes import check_boxes, read_boxes
 from physadv.data.film import Film
 from physadv.evaluate.capture_reading import class_indices
 from physadv.evaluate.drive_plan import DrivePlan, FilmCase
-from physadv.evaluate.drive_reading import Victim
+from physadv.evaluate.drive_reading import Victim, detector_of
 from physadv.evaluate.filmlooks import detections_of
 from physadv.evaluate.filmsheets import box_by_sheet, treatment_by_sheets
 from physadv.evaluate.looklog import LookLog
@@ -24,7 +24,6 @@ from physadv.evaluate.tracks import (
     track_of_boxes,
 )
 from physadv.types import Treatment
-from physadv.victim.chain import ChainVictim
 from physadv.victim.detector import DetectorVictim
 
 
@@ -36,10 +35,9 @@ def detectors_of(victims: Sequence[Victim], finders: Sequence[Victim]) -> dict[s
     """
     found: dict[str, DetectorVictim] = {}
     for victim in victims:
-        if isinstance(victim, ChainVictim):
-            found[victim.detector.name] = victim.detector
-        elif isinstance(victim, DetectorVictim):
-            found[victim.name] = victim
+        eye = detector_of(victim)
+        if eye is not None:
+            found[eye.name] = eye
     for one in finders:
         if not isinstance(one, DetectorVictim):
             raise UserError(
@@ -90,6 +88,11 @@ def tracks_in(
         check_boxes(film, boxes, case.boxes)
         return [track_of_boxes(boxes, clock.frames)]
     true = {name: class_indices(detectors[name], plan.true_names) for name in finders}
+    target = plan.target.casefold()
+    aims = {
+        name: [i for i, c in enumerate(detectors[name].class_names) if c.casefold() == target]
+        for name in finders
+    }
     sightings = []
     for sample in range(len(clock.frames)):
         seen = [NOTHING_SIGHTED]
@@ -97,14 +100,7 @@ def tracks_in(
             found = detections_of(log.rows[sample])
             own = np.isin(found.classes, true[name])
             # What is read as the target may be the object, and carries its track on.
-            aimed = np.array(
-                [
-                    detectors[name].class_names[c].casefold() == plan.target.casefold()
-                    for c in found.classes
-                ],
-                dtype=bool,
-            )
-            good = (own | aimed) & (found.scores >= WEAK_CONFIDENCE)
+            good = (own | np.isin(found.classes, aims[name])) & (found.scores >= WEAK_CONFIDENCE)
             scores = np.where(own, found.scores, WEAK_CONFIDENCE)
             seen.append(Sightings(found.boxes[good], scores[good]))
         for sheet in sheets[sample] if sheets else ():

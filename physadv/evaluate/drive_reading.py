@@ -26,6 +26,13 @@ _FEW = 100
 Victim = ClassifierVictim | DetectorVictim | ChainVictim
 
 
+def detector_of(victim: Victim) -> DetectorVictim | None:
+    """The detector that a victim sees whole pictures with; None for a classifier."""
+    if isinstance(victim, ClassifierVictim):
+        return None
+    return victim.detector if isinstance(victim, ChainVictim) else victim
+
+
 def check_names(plan: DrivePlan, victims: Sequence[Victim]) -> None:
     """Check that what is right to read and the attacker's class are known, before any film is read.
 

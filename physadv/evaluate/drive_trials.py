@@ -9,14 +9,12 @@ import numpy.typing as npt
 
 from physadv.evaluate.capture_reading import Wanted, crop_of
 from physadv.evaluate.drive_plan import DrivePlan, FilmCase
-from physadv.evaluate.drive_reading import Victim, wanted_of
+from physadv.evaluate.drive_reading import Victim, detector_of, wanted_of
 from physadv.evaluate.drive_records import film_record
 from physadv.evaluate.ranging import Ranges
 from physadv.evaluate.reading import Reading
 from physadv.evaluate.tracks import Track
 from physadv.types import Crop, Treatment, Trial
-from physadv.victim.chain import ChainVictim
-from physadv.victim.protocol import ClassifierVictim
 
 _LONGEST_BACK_S = 2.0
 
@@ -62,18 +60,19 @@ def film_records(
     track, ranges = followed.track, followed.ranges
     at = _times(followed)
     steps = np.diff(followed.times_s)
+    interval = float(np.median(steps)) if len(steps) else 0.0
     before = _far_at_start(followed)
     records = []
     for victim in victims:
         # Where the victim itself is among those who look for the object, not to be found before
         # its first sighting is to be missed.
-        looked = followed.first_sight and _eye(victim) in followed.finders
+        looked = followed.first_sight and _looks_itself(victim, followed.finders)
         record = film_record(
             at,
             [reading.verdict for reading in readings[victim.name]],
             ranges,
             plan.car,
-            interval_s=float(np.median(steps)) if len(steps) else 0.0,
+            interval_s=interval,
             missed_before_m=before if looked else None,
         )
         records.append(
@@ -90,7 +89,7 @@ def film_records(
                     "of": len(followed.frames),
                     "sighted": int(track.sighted.sum()),
                     "finder": _names(followed.finders, plan) or "boxes given",
-                    "by_victim": _eye(victim) in followed.finders,
+                    "by_victim": _looks_itself(victim, followed.finders),
                 },
                 "distance_sd_m": _median(ranges.sd_m),
                 "sha256": followed.sha256,
@@ -126,7 +125,7 @@ def unseen_record(
             "of": unseen.samples,
             "sighted": 0,
             "finder": _names(unseen.finders, plan),
-            "by_victim": _eye(victim) in unseen.finders,
+            "by_victim": _looks_itself(victim, unseen.finders),
         },
         "fault": unseen.fault,
         "notes": [*unseen.notes, "the object was never found: its frames are in no rate"],
@@ -137,11 +136,10 @@ def _names(finders: Sequence[str], plan: DrivePlan) -> str:
     return ", ".join((*finders, *(["markers"] if plan.layouts else [])))
 
 
-def _eye(victim: Victim) -> str:
-    """The detector that a victim sees with; empty for a classifier."""
-    if isinstance(victim, ClassifierVictim):
-        return ""
-    return victim.detector.name if isinstance(victim, ChainVictim) else victim.name
+def _looks_itself(victim: Victim, finders: Sequence[str]) -> bool:
+    """Whether a victim's own detector is among those who look for the object."""
+    eye = detector_of(victim)
+    return eye is not None and eye.name in finders
 
 
 def film_trials(

@@ -22,7 +22,6 @@ from physadv.victim.detector import DetectorVictim
 from physadv.victim.protocol import ClassifierVictim
 
 Array = npt.NDArray[np.float64]
-Picture = npt.NDArray[np.uint8]
 
 FLOOR = 0.05
 """Least confidence of detections that are kept; a film has many frames."""

@@ -88,10 +88,11 @@ def find_tracks(
         Tracks in the order in which they begin.
     """
     ways: list[_Way] = []
+    live: list[_Way] = []
     for sample, (time_s, seen) in enumerate(zip(times_s, sightings, strict=True)):
         boxes = seen.boxes.reshape(-1, 4)
         states = _states(boxes, size_px)
-        free = [way for way in ways if way.is_awaited(time_s)]
+        free = live = [way for way in live if way.is_awaited(time_s)]
         strong = seen.scores >= SIGHTED_CONFIDENCE
         for group in (strong, ~strong):
             rows = np.flatnonzero(group)
@@ -101,11 +102,13 @@ def find_tracks(
                 way.add(sample, time_s, states[row], float(seen.scores[row]))
             free = [way for way in free if way not in taken.values()]
             if group is strong:
-                ways += [
+                begun = [
                     _Way(sample, time_s, states[row], float(seen.scores[row]))
                     for place, row in enumerate(rows)
                     if place not in taken
                 ]
+        ways += begun
+        live = live + begun
     return [way.track(np.asarray(times_s), size_px) for way in ways]
 
 
