@@ -42,6 +42,13 @@ class EnsembleName(StrEnum):
     random = "random"
 
 
+class HidingName(StrEnum):
+    """``physadv.objective.detection.Hiding`` for the command line."""
+
+    hide = "hide"
+    recall = "recall"
+
+
 def patch(
     scene: Annotated[
         str, typer.Argument(metavar="SCENE", help="Scene of objects by name or file.")
@@ -89,6 +96,13 @@ def patch(
             "one a step, drawn by lot, which costs less."
         ),
     ] = EnsembleName.mean,
+    loss: Annotated[
+        HidingName,
+        typer.Option(
+            help="What is minimised: how strongly objects are seen, or how many are found at "
+            "confidence 0.4, which sharpens a patch that already hides some (--start)."
+        ),
+    ] = HidingName.hide,
     seed: Seed = 0,
     run: Annotated[
         Path | None,
@@ -113,6 +127,7 @@ def patch(
         final_learning_rate=min(HideSettings.final_learning_rate, learning_rate),
         seed=seed,
         ensemble=ensemble.value,
+        loss=loss.value,
     )
     command = shlex.join(["physadv", *sys.argv[1:]])
     try:

@@ -1,5 +1,7 @@
 """The optimiser's renderer: differentiable, on Kornia; pure given the sampled views."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -8,28 +10,30 @@ from kornia.filters import filter2d
 from kornia.geometry.transform import homography_warp
 from torch import Tensor
 
+from physadv.imaging.regions import insert, part_of, regions_of
 from physadv.imaging.views import Views
 
 
-def warp_texture(texture: Tensor, views: Views) -> Tensor:
+def warp_texture(texture: Tensor, views: Views, prints: Sequence[int] | None = None) -> Tensor:
     """Show each view's print in perspective.
 
     Each view samples the texture halved as often as the carrier is smaller in it.
 
     Args:
         texture: [G,4,T,T] premultiplied RGBA, pre-filtered to about the views' size.
-        views: B views; the first B/G show print 0, and so on.
+        views: B views.
+        prints: [B] which print each shows; by default the first B/G show print 0, and so on.
 
     Returns:
         [B,4,s,s] premultiplied RGBA, transparent outside the texture.
     """
     levels = _halvings(texture.shape[-1], views)
-    prints = np.arange(len(views)) // (len(views) // len(texture))
+    shown = np.array(prints_of(texture, views) if prints is None else prints)
     parts = []
     for level in np.unique(levels):
         filtered = F.avg_pool2d(texture, 2**level) if level else texture
         chosen = torch.from_numpy(np.flatnonzero(levels == level)).to(texture.device)
-        sources = filtered[torch.from_numpy(prints[levels == level]).to(texture.device)]
+        sources = filtered[torch.from_numpy(shown[levels == level]).to(texture.device)]
         warped = homography_warp(
             sources,
             views.to_texture[chosen],
@@ -41,10 +45,15 @@ def warp_texture(texture: Tensor, views: Views) -> Tensor:
         parts.append((chosen, warped))
     if len(parts) == 1:
         return parts[0][1]
-    shown = texture.new_empty((len(views), 4, views.size_px, views.size_px))
+    whole = texture.new_empty((len(views), 4, views.size_px, views.size_px))
     for chosen, warped in parts:
-        shown = shown.index_copy(0, chosen, warped)
-    return shown
+        whole = whole.index_copy(0, chosen, warped)
+    return whole
+
+
+def prints_of(texture: Tensor, views: Views) -> list[int]:
+    """[B] which of the G prints each view shows."""
+    return [n * len(texture) // len(views) for n in range(len(views))]
 
 
 def _halvings(texels: int, views: Views) -> np.ndarray:
@@ -57,24 +66,51 @@ def _halvings(texels: int, views: Views) -> np.ndarray:
 def render_views(texture: Tensor, views: Views, backgrounds: Tensor) -> Tensor:
     """Image a texture: warp, background, optics, light, sensor, file.
 
+    Only the squares around the carrier pass through all of it. The rest of a view, which does not
+    depend on the texture, gets light, colour and noise: it is sharp and was not compressed.
+
     Args:
         texture: [G,4,T,T] premultiplied RGBA (see ``texture.composite`` and ``prefilter``).
-        views: The sampled views.
+        views: The sampled views; the first B/G show print 0, and so on.
         backgrounds: [P,3,s,s] pool that the views index.
 
     Returns:
         [B,3,s,s] in [0,1], what the victim is given.
     """
-    warped = warp_texture(texture, views)
     behind = backgrounds[views.backgrounds].roll(views.background_shift, dims=(-2, -1))
+    prints = prints_of(texture, views)
+    regions = regions_of(views)
+    light = _light(views)
+    if regions[0].side == views.size_px:
+        return _image(warp_texture(texture, views, prints), views, behind, light)
+    parts = []
+    for region in regions:
+        part = part_of(views, region, light)
+        warped = warp_texture(texture, part, [prints[n] for n in region.chosen])
+        parts.append(_image(warped, part, region.cut(behind), part.light))
+    return insert(_expose(behind, views, light), regions, parts)
+
+
+def _image(warped: Tensor, views: Views, behind: Tensor, light: Tensor) -> Tensor:
+    """What the camera's file shows of warped prints [B,4,s,s] before ``behind`` [B,3,s,s]."""
     image = warped[:, :3] + behind * (1 - warped[:, 3:])
     if len(views.blurred):
         blurred = filter2d(image[views.blurred], views.kernels, border_type="replicate")
         image = image.index_copy(0, views.blurred, blurred)
-    light = F.interpolate(views.light, size=image.shape[-2:], mode="bilinear", align_corners=False)
-    image = torch.einsum("bij,bjhw->bihw", views.colour, image * light) + views.colour_bias
-    image = (image + views.noise).clamp(0, 1)
+    image = _expose(image, views, light)
     if len(views.compressed):
         coded = jpeg_codec_differentiable(image[views.compressed], views.quality)
         image = image.index_copy(0, views.compressed, coded.clamp(0, 1))
     return image
+
+
+def _light(views: Views) -> Tensor:
+    """[B,1,s,s] the light of every pixel."""
+    size = (views.size_px, views.size_px)
+    return F.interpolate(views.light, size=size, mode="bilinear", align_corners=False)
+
+
+def _expose(image: Tensor, views: Views, light: Tensor) -> Tensor:
+    """Light, the camera's colours, and the sensor's noise."""
+    exposed = torch.einsum("bij,bjhw->bihw", views.colour, image * light)
+    return exposed.add_(views.colour_bias).add_(views.noise).clamp_(0, 1)

@@ -13,13 +13,14 @@ from physadv.artwork.printability import non_printability_score, total_variation
 from physadv.artwork.printer import PrinterProfile, printable_colours
 from physadv.imaging.crops import SHAPES, Crops, Target, cut_crops, visible
 from physadv.imaging.tiles import Tiles, paste_tiles, render_tiles, sample_tiles
-from physadv.objective.detection import hide
+from physadv.objective.detection import HIDING, Hiding
 from physadv.objective.ensemble import Ensemble, asked_of, weights_of
 from physadv.objective.terms import Terms
 from physadv.optimize.task import Estimate
 from physadv.scene.objects import ObjectScene, Placement
 from physadv.seeding import generator_for
 from physadv.victim.detector import DetectorVictim
+from physadv.victim.precision import computes_in_bfloat16
 
 _FOUND_LOGIT = -0.405  # confidence 0.4
 
@@ -28,9 +29,9 @@ _FOUND_LOGIT = -0.405  # confidence 0.4
 class HideSettings:
     """How long and how hard to optimise; see ``Settings`` for the schedule.
 
-    ``crops`` images a step; ``confidence_margin`` and ``top`` as in ``objective.detection.hide``;
-    ``half`` computes the network in bfloat16 where it is faster; ``ensemble`` is the rule for
-    several victims.
+    ``crops`` images a step; ``loss`` names what is minimised for each object, one of
+    ``objective.detection.HIDING``; ``half`` computes the network in bfloat16 where the device
+    can; ``ensemble`` is the rule for several victims.
     """
 
     steps: int = 1000
@@ -40,8 +41,7 @@ class HideSettings:
     final_learning_rate: float = 1e-3
     checkpoint_every: int = 25
     held_out_every: int = 100
-    margin: float = 1.5
-    top: int = 8
+    loss: Hiding = "hide"
     nps: float = 0.01
     tv: float = 0.1
     half: bool = True
@@ -154,16 +154,15 @@ class HideTask:
         images = images.contiguous(memory_format=torch.channels_last)
         boxes = torch.from_numpy(crops.boxes).float().to(self.device)
         frame = torch.from_numpy(crops.frame).to(self.device)
+        half = self.settings.half and computes_in_bfloat16(self.device)
+        loss_of = HIDING[self.settings.loss]
         losses = []
         found = torch.zeros(len(boxes), dtype=torch.bool, device=self.device)
         for number in asked:
             victim, index = self.victims[number], self.class_indices[number]
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.half):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
                 heads = victim.candidates(images)
-            judged = [
-                hide(head, frame, boxes, index, margin=self.settings.margin, top=self.settings.top)
-                for head in heads
-            ]
+            judged = [loss_of(head, frame, boxes, index) for head in heads]
             losses.append(torch.stack([loss for loss, _ in judged]).mean(dim=0))
             found |= judged[0][1] > _FOUND_LOGIT
         return losses, found

@@ -31,6 +31,7 @@ from physadv.optimize.task import Progress
 from physadv.scene.objects import ObjectScene
 from physadv.types import NOTHING
 from physadv.victim.detector import DetectorVictim
+from physadv.victim.precision import computes_in_bfloat16
 
 _HELD_OUT_SHARE = 0.15
 
@@ -123,7 +124,10 @@ def make_patch(
         layout="patch",
         seed=recipe.settings.seed,
         options=recipe.options()
-        | {"photographs": sorted({photo.sha256 for photo in used} | set(seen))},
+        | {
+            "photographs": sorted({photo.sha256 for photo in used} | set(seen)),
+            "bfloat16": recipe.settings.half and computes_in_bfloat16(device),
+        },
     )
     manifest.skipped.extend(f"{name}: {why}" for part in data for name, why in part.skipped)
     folder = open_run(Path(out), manifest, resume=resume)

@@ -1,9 +1,10 @@
 """The hiding loss: whose candidates count, and a gradient where the sigmoid has none."""
 
+import pytest
 import torch
 import torchvision
 
-from physadv.objective.detection import appear, box_iou, hide
+from physadv.objective.detection import HIDING, appear, box_iou, hide, recall
 from physadv.victim.detector import DetectorOutput
 
 
@@ -71,3 +72,29 @@ def test_appear_reaches_for_the_nearest_candidates_where_none_overlaps():
     losses.sum().backward()
     assert logits.grad[0, 1, 0] < 0
     assert logits.grad[0, 0, 0] == 0
+
+
+def test_recall_counts_objects_and_pulls_most_at_the_threshold():
+    box = torch.tensor([[[0.0, 0, 10, 20]]])
+    threshold = torch.tensor(0.4).logit()
+    slopes = []
+    for offset, expected in ((-30.0, 0.0), (0.0, 2.0), (30.0, 4.0)):
+        logits = (threshold + offset).reshape(1, 1, 1).requires_grad_(True)
+        losses, _ = recall(DetectorOutput(box, logits), torch.tensor([0]), box[0], 0)
+        assert abs(losses.item() - expected) < 1e-5
+        losses.sum().backward()
+        slopes.append(float(logits.grad))
+    assert abs(slopes[1] - 1) < 1e-5  # as steep as ``hide`` at its steepest
+    assert slopes[0] < 1e-6
+    assert slopes[2] < 1e-6
+
+
+def test_both_hiding_losses_look_at_the_same_candidates():
+    boxes = torch.tensor([[[0.0, 0, 10, 20], [1, 1, 11, 20], [100, 0, 110, 20]]])
+    objects, frame = torch.tensor([[0.0, 0, 10, 20]]), torch.tensor([0])
+    for loss_of in HIDING.values():
+        logits = torch.tensor([[[0.3], [-0.2], [5.0]]], requires_grad=True)
+        losses, strongest = loss_of(DetectorOutput(boxes, logits), frame, objects, 0, top=2)
+        losses.sum().backward()
+        assert strongest.tolist() == [pytest.approx(0.3)]
+        assert (logits.grad[0, :, 0] > 0).tolist() == [True, True, False]

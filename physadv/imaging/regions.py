@@ -1,0 +1,130 @@
+"""The parts of views that show the carrier: all that has to be imaged with a gradient.
+
+A detector's window is mostly background, which does not depend on the artwork. Imaging the
+carrier's surroundings alone, and putting them back, gives the same gradient at a share of the cost.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from physadv.imaging.optics import KERNEL
+from physadv.imaging.views import Views
+
+_STEP = 64  # sides of regions are multiples of this, so that few sizes occur in a batch
+_BLOCK = 16  # corners lie on JPEG's grid of blocks with halved chroma
+
+
+@dataclass(frozen=True)
+class Region:
+    """M views, by index, and a square of ``side`` pixels in each, with its top left corner."""
+
+    chosen: tuple[int, ...]
+    corners: tuple[tuple[int, int], ...]  # x, y
+    side: int
+
+    def cut(self, images: Tensor) -> Tensor:
+        """[M,C,side,side] of images [B,C,s,s]."""
+        return torch.stack([images[place] for place in self.places])
+
+    @property
+    def places(self) -> list[tuple[int, slice, slice, slice]]:
+        """Where each square lies in a batch [B,C,s,s]."""
+        return [
+            (n, slice(None), slice(y, y + self.side), slice(x, x + self.side))
+            for n, (x, y) in zip(self.chosen, self.corners, strict=True)
+        ]
+
+
+def regions_of(views: Views) -> list[Region]:
+    """Squares that hold the carrier and all that blur mixes with it, views of one size together.
+
+    The squares of views whose side is no multiple of 64 px are the views themselves.
+    """
+    size = views.size_px
+    low = np.floor((views.boxes[:, :2] - KERNEL) / _BLOCK).clip(min=0) * _BLOCK
+    needed = (views.boxes[:, 2:] + KERNEL - low).max(axis=1)
+    sides = (np.ceil(needed / _STEP) * _STEP).clip(max=size)
+    if size % _STEP:
+        sides[:] = size
+    corners = np.minimum(low, size - sides[:, None])
+    found = []
+    for side in np.unique(sides):
+        chosen = np.flatnonzero(sides == side)
+        places = tuple((int(x), int(y)) for x, y in corners[chosen])
+        found.append(Region(tuple(chosen.tolist()), places, int(side)))
+    return found
+
+
+def part_of(views: Views, region: Region, light: Tensor) -> Views:
+    """What ``region`` shows of ``views``, as views of their own; backgrounds are cut apart.
+
+    ``light`` [B,1,s,s] is the views' own at full size.
+    """
+    chosen = torch.tensor(region.chosen, device=views.light.device)
+    size, side = views.size_px, region.side
+    corners = np.array(region.corners, np.float64)
+    inside = torch.eye(3, dtype=views.to_texture.dtype).repeat(len(chosen), 1, 1)
+    inside[:, :2, :2] *= side / size
+    inside[:, :2, 2] = torch.from_numpy((2 * corners + side) / size - 1)
+    kept = [(n, region.chosen.index(i)) for n, i in _listed(views.blurred) if i in region.chosen]
+    coded = [
+        (n, region.chosen.index(i)) for n, i in _listed(views.compressed) if i in region.chosen
+    ]
+    return replace(
+        views,
+        size_px=side,
+        to_texture=views.to_texture[chosen] @ inside.to(views.to_texture.device),
+        light=region.cut(light),
+        colour=views.colour[chosen],
+        colour_bias=views.colour_bias[chosen],
+        blurred=views.blurred.new_tensor([m for _, m in kept]),
+        kernels=views.kernels[[n for n, _ in kept]],
+        noise=region.cut(views.noise),
+        compressed=views.compressed.new_tensor([m for _, m in coded]),
+        quality=views.quality[[n for n, _ in coded]],
+        boxes=views.boxes[list(region.chosen)] - np.tile(corners, 2),
+        distance_m=views.distance_m[list(region.chosen)],
+        yaw_deg=views.yaw_deg[list(region.chosen)],
+    )
+
+
+def _listed(indices: Tensor) -> list[tuple[int, int]]:
+    return list(enumerate(indices.tolist()))
+
+
+class _Insert(torch.autograd.Function):
+    """Put squares into images that carry no gradient of their own."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, held: Sequence[Tensor], regions: Sequence[Region], *parts: Tensor
+    ) -> Tensor:
+        (images,) = held  # in a sequence, so that autograd does not take it for an input
+        for region, part in zip(regions, parts, strict=True):
+            for place, square in zip(region.places, part, strict=True):
+                images[place] = square
+        ctx.regions = regions
+        return images
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        return None, None, *(region.cut(gradient) for region in ctx.regions)
+
+
+def insert(images: Tensor, regions: Sequence[Region], parts: Sequence[Tensor]) -> Tensor:
+    """Write squares into ``images`` [B,C,s,s], in place; the gradient reaches ``parts`` alone.
+
+    Args:
+        images: Without gradient.
+        regions: No two may overlap.
+        parts: [M,C,side,side] for each region.
+    """
+    written: Tensor = _Insert.apply((images,), regions, *parts)
+    return written
