@@ -13,6 +13,14 @@ def _smooth_norm(squares: Tensor) -> Tensor:
     return (squares + _EPS).sqrt() - _EPS**0.5
 
 
+def _mean_inside(values: Tensor, inside: Tensor) -> Tensor:
+    """Mean of ``values`` where ``inside``, of the same shape, is True; 0 if it is nowhere.
+
+    By weights: choosing by a mask would make a GPU wait to count them.
+    """
+    return (values * inside).sum() / inside.sum().clamp(min=1)
+
+
 def non_printability_score(colours: Tensor, palette: Tensor, mask: Tensor | None = None) -> Tensor:
     """Mean over texels of the distance to the nearest printable colour.
 
@@ -35,8 +43,7 @@ def non_printability_score(colours: Tensor, palette: Tensor, mask: Tensor | None
         Sharif et al., Accessorize to a Crime, CCS 2016, sec. 5.2.2.
     """
     if colours.ndim == 3 and colours.shape[0] == 3:
-        flat = colours.flatten(1).T
-        texels = flat if mask is None else flat[mask.flatten() > 0]
+        texels = colours.flatten(1).T
     elif colours.ndim == 2 and colours.shape[1] == 3 and mask is None:
         texels = colours
     else:
@@ -45,10 +52,9 @@ def non_printability_score(colours: Tensor, palette: Tensor, mask: Tensor | None
         )
     if palette.ndim != 2 or palette.shape[1] != 3 or len(palette) == 0:
         raise ValueError(f"palette {list(palette.shape)}: need [K,3], K >= 1")
-    if len(texels) == 0:
-        return colours.sum() * 0
     squares = (texels[:, None] - palette).square().sum(dim=2).amin(dim=1)
-    return _smooth_norm(squares).mean()
+    inside = torch.ones_like(squares, dtype=torch.bool) if mask is None else mask.flatten() > 0
+    return _mean_inside(_smooth_norm(squares), inside)
 
 
 def total_variation(image: Tensor, mask: Tensor) -> Tensor:
@@ -75,8 +81,9 @@ def total_variation(image: Tensor, mask: Tensor) -> Tensor:
     inside = mask > 0
     across = (image[:, :, 1:] - image[:, :, :-1]).square().sum(dim=0)
     down = (image[:, 1:] - image[:, :-1]).square().sum(dim=0)
-    pairs = torch.cat([across[inside[:, 1:] & inside[:, :-1]], down[inside[1:] & inside[:-1]]])
-    return _smooth_norm(pairs).mean() if len(pairs) else image.sum() * 0
+    pairs = torch.cat([across.flatten(), down.flatten()])
+    both = [inside[:, 1:] & inside[:, :-1], inside[1:] & inside[:-1]]
+    return _mean_inside(_smooth_norm(pairs), torch.cat([part.flatten() for part in both]))
 
 
 def perceptibility(delta: Tensor, mask: Tensor, p: int = 2) -> Tensor:
@@ -101,7 +108,7 @@ def perceptibility(delta: Tensor, mask: Tensor, p: int = 2) -> Tensor:
         raise ValueError(f"p = {p}: need 1 or 2")
     if delta.ndim != 3 or mask.shape != delta.shape[1:]:
         raise ValueError(f"delta {list(delta.shape)} and mask {list(mask.shape)} do not fit")
-    inside = delta[:, mask > 0]
-    if inside.numel() == 0:
-        return delta.sum() * 0
-    return inside.abs().mean() if p == 1 else _smooth_norm(inside.square().mean())
+    inside = (mask > 0).expand_as(delta)
+    if p == 1:
+        return _mean_inside(delta.abs(), inside)
+    return _smooth_norm(_mean_inside(delta.square(), inside))

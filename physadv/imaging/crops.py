@@ -175,7 +175,7 @@ def visible(crops: Crops, tiles: Tiles) -> Tensor:
             x, y = (int(np.clip(v, -side, s) + side) for v, s in ((left, width), (top, height)))
             part = around[crops.frame[m], y : y + side, x : x + side]
             shown[m, 0][hidden_by_others(part, crops.values[m])] = 0
-    return torch.from_numpy(shown).to(tiles.side.device)
+    return torch.from_numpy(shown).to(tiles.matrix.device)
 
 
 def _window(

@@ -95,12 +95,14 @@ def _image(warped: Tensor, views: Views, behind: Tensor, light: Tensor) -> Tenso
     """What the camera's file shows of warped prints [B,4,s,s] before ``behind`` [B,3,s,s]."""
     image = warped[:, :3] + behind * (1 - warped[:, 3:])
     if len(views.blurred):
-        blurred = filter2d(image[views.blurred], views.kernels, border_type="replicate")
-        image = image.index_copy(0, views.blurred, blurred)
+        chosen = views.blurred.to(image.device)
+        blurred = filter2d(image[chosen], views.kernels, border_type="replicate")
+        image = image.index_copy(0, chosen, blurred)
     image = _expose(image, views, light)
     if len(views.compressed):
-        coded = jpeg_codec_differentiable(image[views.compressed], views.quality)
-        image = image.index_copy(0, views.compressed, coded.clamp(0, 1))
+        chosen = views.compressed.to(image.device)
+        coded = jpeg_codec_differentiable(image[chosen], views.quality)
+        image = image.index_copy(0, chosen, coded.clamp(0, 1))
     return image
 
 

@@ -24,7 +24,8 @@ class Tiles:
     [M], positive clockwise. ``matrix`` [M,3,3] and ``bias`` [M,3] are printer and light on the
     patch's colours, ``light`` [M,1,10,10] the field of light over it, ``noise_sd`` [M] the
     sensor's noise, drawn from ``noise_seed``. ``cloth`` [M,K,2] bends the patches (see
-    ``cloth.displacement``); None leaves them flat.
+    ``cloth.displacement``); None leaves them flat. Places and cloth stay on the host, which cuts
+    and pastes by them.
     """
 
     frame: Tensor
@@ -75,7 +76,7 @@ def sample_tiles(
         side: [M] in pixels.
         roll_rad: [M].
         generator: Source of the draws.
-        device: Where the tensors live; the draws do not depend on it.
+        device: Where colours and light live; the draws do not depend on it.
         cloth: How far control points of the print stray, as a share of its side.
     """
     count = len(side)
@@ -87,33 +88,39 @@ def sample_tiles(
     fields = light_fields(ranges, count, generator)
     noise_sd = ranges.noise_sd.sample(generator, count)
 
+    noise_seed = int(generator.integers(1 << 31))
+    bends = generator.uniform(-cloth, cloth, (count, CONTROL**2, 2))
+
     def tensor(values: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(values)).float().to(device)
 
     return Tiles(
-        torch.from_numpy(frame).long().to(device),
-        tensor(centre),
-        tensor(side),
-        tensor(roll_rad),
+        torch.from_numpy(frame).long(),
+        torch.from_numpy(centre).float(),
+        torch.from_numpy(side).float(),
+        torch.from_numpy(roll_rad).float(),
         tensor(matrix),
         tensor(bias),
         tensor(fields),
         tensor(noise_sd),
-        int(generator.integers(1 << 31)),
-        tensor(generator.uniform(-cloth, cloth, (count, CONTROL**2, 2))) if cloth else None,
+        noise_seed,
+        torch.from_numpy(bends).float() if cloth else None,
     )
 
 
 def _grid(tiles: Tiles) -> Tensor:
     """[M,t,t,2] place of every tile pixel on the patch, in shares of its side from its middle."""
-    pixels = torch.arange(tiles.tile_px, device=tiles.side.device) + 0.5
-    offset = tiles.corners - tiles.centre
+    device = tiles.matrix.device
+    pixels = torch.arange(tiles.tile_px, device=device) + 0.5
+    offset = (tiles.corners - tiles.centre).to(device)
     x = (offset[:, :1] + pixels)[:, None, :]
     y = (offset[:, 1:] + pixels)[:, :, None]
-    cos, sin = (f(tiles.roll_rad)[:, None, None] for f in (torch.cos, torch.sin))
-    size = tiles.side[:, None, None]
+    cos, sin = (f(tiles.roll_rad).to(device)[:, None, None] for f in (torch.cos, torch.sin))
+    size = tiles.side.to(device)[:, None, None]
     place = torch.stack([(cos * x + sin * y) / size, (cos * y - sin * x) / size], dim=-1)
-    return place if tiles.cloth is None else place + displacement(place, tiles.cloth)
+    if tiles.cloth is None:
+        return place
+    return place + displacement(place, tiles.cloth.to(device))
 
 
 def render_tiles(colours: Tensor, tiles: Tiles) -> tuple[Tensor, Tensor]:
@@ -127,12 +134,12 @@ def render_tiles(colours: Tensor, tiles: Tiles) -> tuple[Tensor, Tensor]:
         Colours [M,3,t,t] in [0,1], differentiable in ``colours``, and coverage [M,1,t,t].
     """
     place = _grid(tiles)
-    edge = (0.5 - place.abs()) * tiles.side[:, None, None, None] + 0.5
+    edge = (0.5 - place.abs()) * tiles.side.to(place.device)[:, None, None, None] + 0.5
     coverage = edge.clamp(0, 1).prod(dim=-1)[:, None]
     levels = (colours.shape[-1] / tiles.side).log2().round().clamp(min=0).long()
     seen = colours.new_empty((len(tiles), 3, tiles.tile_px, tiles.tile_px))
     for level in levels.unique().tolist():
-        chosen = (levels == level).nonzero()[:, 0]
+        chosen = (levels == level).nonzero()[:, 0].to(place.device)
         factor = 2**level
         while factor > 1 and colours.shape[-1] < factor * _LEAST_LEVEL_TX:
             factor //= 2

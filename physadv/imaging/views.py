@@ -37,9 +37,9 @@ class Views:
     [G,3] are the printer's responses; views ``i*B/G .. (i+1)*B/G`` show print ``i``. ``light``
     [B,1,h,w] multiplies the coded values. ``colour`` [B,3,3] and ``colour_bias`` [B,3,1,1] follow.
     ``blurred`` [M] indexes the views that ``kernels`` [M,K,K] blur; ``compressed`` [J] those that
-    are JPEG coded at ``quality`` [J]. ``noise`` [B,3,s,s] is added. ``backgrounds`` [B] indexes a
-    pool, shifted by ``background_shift``. ``boxes`` [B,4] are the carriers' tight boxes xyxy in
-    the views' pixels. ``distance_m`` and ``yaw_deg`` are for reports.
+    are JPEG coded at ``quality`` [J]; both stay on the host. ``noise`` [B,3,s,s] is added.
+    ``backgrounds`` [B] indexes a pool, shifted by ``background_shift``. ``boxes`` [B,4] are the
+    carriers' tight boxes xyxy in the views' pixels. ``distance_m`` and ``yaw_deg`` are for reports.
     """
 
     size_px: int
@@ -147,10 +147,10 @@ def sample_views(
         light=tensor(light),
         colour=tensor(colour),
         colour_bias=tensor(bias)[:, :, None, None],
-        blurred=torch.as_tensor(blurred).to(device),
+        blurred=torch.as_tensor(blurred),
         kernels=tensor(kernels[blurred]),
         noise=torch.from_numpy(noise).to(device),
-        compressed=torch.as_tensor(compressed).to(device),
+        compressed=torch.as_tensor(compressed),
         quality=tensor(quality),
         backgrounds=torch.as_tensor(generator.integers(0, pool, count)).to(device),
         background_shift=(int(shift[0]), int(shift[1])),

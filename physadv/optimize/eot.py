@@ -62,7 +62,7 @@ def estimate(
     stuck = problem.colour_mask
     if problem.weights.nps:
         palette = printable_colours(problem.printer, colours)
-        values["nps"] = non_printability_score(seen[:, stuck].T, palette)
+        values["nps"] = non_printability_score(seen, palette, stuck)
         weights["nps"] = problem.weights.nps
     if problem.weights.tv:
         values["tv"] = total_variation(colours, stuck)
@@ -72,7 +72,7 @@ def estimate(
     delta = (colours if weighted else colours.detach()) - problem.face_colours
     values["perceptibility"] = perceptibility(delta, stuck, problem.weights.perceptibility_norm)
     weights["perceptibility"] = problem.weights.perceptibility
-    return Estimate(Terms(values, weights), float(torch.stack(successes).min()))
+    return Estimate(Terms(values, weights), torch.stack(successes).min())
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class ViewsTask:
         """Success and summed loss on the fixed views; no training step draws them."""
         result = estimate(self.problem, colours, self._held_out_views, self.settings)
         loss = sum(float(result.terms.values[o.name]) for o in self.problem.opponents)
-        return result.success, loss
+        return float(result.success), loss
 
     @cached_property
     def _held_out_views(self) -> list[Views]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from physadv.checks import UserError
 from physadv.data.files import atomic_path
 from physadv.optimize.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from physadv.optimize.task import Progress, Schedule, Task
+from physadv.optimize.task import Estimate, Progress, Schedule, Task
 from physadv.seeding import generator_for
 
 HISTORY = "history.jsonl"
@@ -81,47 +81,61 @@ def optimise(
     state = _restore(task, settings, stage, folder, initial)
     started = time.monotonic()
     while state.step < settings.steps:
-        figures = _advance(task, settings, stage, state)
+        estimate, rate = _advance(task, settings, stage, state)
         last = state.step == settings.steps
-        if state.step % settings.held_out_every == 0 or last:
+        selecting = state.step % settings.held_out_every == 0 or last
+        saving = folder is not None and (state.step % settings.checkpoint_every == 0 or last)
+        logging = state.step % _LOG_EVERY == 0 or selecting or state.step == 1
+        if logging or saving:
+            figures = _figures(estimate, rate, state)
+        if selecting:
             figures["held_out"] = _select(task, state)
-        if state.step % _LOG_EVERY == 0 or "held_out" in figures or state.step == 1:
+        if logging:
             figures["elapsed_s"] = round(time.monotonic() - started, 2)
             if folder is not None:
                 _append_history(folder, {"stage": stage, "step": state.step, **figures})
             if progress is not None:
                 progress(stage, state.step, settings.steps, figures)
-        if folder is not None and (state.step % settings.checkpoint_every == 0 or last):
+        if saving and folder is not None:
             save_checkpoint(_checkpoint(task, stage, state), folder)
     printed = task.parameterization.hard(state.best_raw)
     return Result(printed, state.best_success, state.raw.detach())
 
 
-def _advance(task: Task, settings: Schedule, stage: str, state: _State) -> dict[str, Any]:
-    """One step of Adam, in place."""
+def _advance(task: Task, settings: Schedule, stage: str, state: _State) -> tuple[Estimate, float]:
+    """One step of Adam, in place: what was estimated before it, and its learning rate."""
     rate = learning_rate(state.step, settings) * task.parameterization.rate
     for group in state.adam.param_groups:
         group["lr"] = rate
     state.adam.zero_grad(set_to_none=True)
     colours = task.parameterization.colours(state.raw)
     result = task.estimate(colours, stage, state.step)
-    loss = result.terms.total()
-    loss.backward()
+    result.terms.total().backward()
     state.adam.step()
     with torch.no_grad():
         task.parameterization.project_(state.raw)
     state.step += 1
-    if not (math.isfinite(float(loss.detach())) and bool(state.raw.isfinite().all())):
+    return result, rate
+
+
+def _figures(estimate: Estimate, rate: float, state: _State) -> dict[str, Any]:
+    """What the history says of a step; the one place that waits for the device.
+
+    Raises:
+        UserError: If the optimisation has left the finite numbers since it was last looked at.
+    """
+    loss = estimate.terms.total().detach()
+    if not (math.isfinite(float(loss)) and bool(state.raw.isfinite().all())):
         raise UserError(
             f"optimise, step {state.step}",
             "the loss or its gradient is not a finite number",
             "Check the victim: does it give finite logits and gradients for images in [0, 1]?",
         )
     return {
-        "loss": round(float(loss.detach()), 6),
-        "success": round(result.success, 4),
+        "loss": round(float(loss), 6),
+        "success": round(float(estimate.success), 4),
         "lr": rate,
-        "terms": result.terms.logged(),
+        "terms": estimate.terms.logged(),
     }
 
 

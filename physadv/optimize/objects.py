@@ -88,12 +88,12 @@ class HideTask:
         weights = dict(zip(names, weights_of(rule, list(values.values())), strict=True))
         if self.settings.nps:
             palette = printable_colours(self.printer, colours)
-            values["nps"] = non_printability_score(self._on_paper(colours).flatten(1).T, palette)
+            values["nps"] = non_printability_score(self._on_paper(colours), palette)
             weights["nps"] = self.settings.nps
         if self.settings.tv:
             values["tv"] = total_variation(colours, self.mask[0] > 0)
             weights["tv"] = self.settings.tv
-        return Estimate(Terms(values, weights), 1 - float(found.float().mean()))
+        return Estimate(Terms(values, weights), 1 - found.float().mean())
 
     def _on_paper(self, colours: Tensor) -> Tensor:
         return colours if self.printer is None else self.printer.apply(colours)

@@ -16,10 +16,13 @@ Progress = Callable[[str, int, int, dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class Estimate:
-    """The terms of one batch, and the share of it in which every victim is fooled."""
+    """The terms of one batch, and the share of it in which every victim is fooled.
+
+    Scalars on the task's device; reading one waits for the device, so the loop reads few.
+    """
 
     terms: Terms
-    success: float
+    success: Tensor
 
 
 class Schedule(Protocol):
