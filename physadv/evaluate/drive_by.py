@@ -29,7 +29,7 @@ from physadv.evaluate.drive_trials import (
     film_trials,
     unseen_record,
 )
-from physadv.evaluate.filmlooks import (
+from physadv.evaluate.filmaskers import (
     Answering,
     Asker,
     ChainAsker,
@@ -37,19 +37,14 @@ from physadv.evaluate.filmlooks import (
     CropAsker,
     DetectorAsker,
     OutlineAsker,
-    look_at_film,
 )
-from physadv.evaluate.filmsheets import (
-    SheetAsker,
-    sheets_of,
-)
+from physadv.evaluate.filmlooks import look_at_film
+from physadv.evaluate.filmsheets import SheetAsker, sheets_of
 from physadv.evaluate.journal import key_of
 from physadv.evaluate.looklog import LookLog, check_same_samples
 from physadv.evaluate.matching import CONFIDENCE
 from physadv.evaluate.reading import Reading
-from physadv.evaluate.tracks import (
-    other_objects,
-)
+from physadv.evaluate.tracks import other_objects
 from physadv.types import Trial
 from physadv.victim.chain import ChainVictim
 from physadv.victim.named import load_judged
@@ -59,7 +54,7 @@ Array = npt.NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
 
 LOOKS = "looks"
-_FORMAT = 1  # of the logs; a new one has everything looked at again
+_FORMAT = 2  # of the logs; a new one has everything looked at again
 _LEAST_CROP_PX = 4.0
 
 

@@ -11,7 +11,7 @@ from physadv.evaluate.capture_reading import (
     read_detections,
 )
 from physadv.evaluate.drive_plan import DrivePlan
-from physadv.evaluate.filmlooks import detections_of
+from physadv.evaluate.filmaskers import detections_of
 from physadv.evaluate.judging import Answer
 from physadv.evaluate.looklog import LookLog
 from physadv.evaluate.matching import MATCH_IOU, overlaps

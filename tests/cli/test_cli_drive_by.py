@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from physadv.cli.main import main
 from physadv.data.boxes import FrameBox, read_boxes, write_boxes
@@ -270,6 +271,28 @@ def test_a_real_sign_is_followed(tmp_path):
         signs = np.array([row[:4] for row in rows if row[5] == 11])
         good += bool((overlaps(given[frame].box, signs) >= 0.7).any())
     assert good >= 0.95 * 49
+
+
+@pytest.mark.realdata
+def test_scores_of_a_real_network_are_the_same_bits_however_many_look(tmp_path):
+    """One network thread or three in this process, or two processes: logs of the same bytes."""
+    film = find_external("data/videos/driveby_stop_sign_A.mp4")
+    other = find_external("data/videos/dashcam_highway_short.mp4")
+    words = ("--victim", "yolov8n", "--truth", "stop sign", "--treatment", "clean", "--fps", 1)
+    seen, trials = [], []
+    for name, threads, workers in (("one", 1, 1), ("three", 3, 1), ("processes", 2, 2)):
+        torch.set_num_threads(threads)
+        films = (film, other) if workers > 1 else (film,)
+        assert call(*films, *words, "--workers", workers, "--out", tmp_path / name) == 0
+        found = load_trials(tmp_path / name / "trials.parquet")
+        trials.append(found.filter(pl.col("group") == film.name))
+        logs = (tmp_path / name / "looks").glob("*.jsonl")
+        seen.append({log.name: log.read_bytes() for log in logs})
+    assert len(trials[0]) >= 6
+    assert trials[0].equals(trials[1])
+    assert trials[0].equals(trials[2])
+    (name,) = seen[0]
+    assert seen[0][name] == seen[1][name] == seen[2][name]
 
 
 @pytest.mark.realdata
