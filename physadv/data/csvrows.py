@@ -34,7 +34,7 @@ class Rows:
         missing = [name for name in needed if name not in self.header]
         unknown = [name for name in self.header if known and name not in known]
         if missing or unknown:
-            what = f"no column {', '.join(missing)}" if missing else f"a column {unknown[0]!r}"
+            what = f"no column {', '.join(missing)}" if missing else f"a column {unknown[0]}"
             has = f" among {', '.join(self.header) or 'none'}" if missing else ""
             wants = f"Known: {', '.join(known)}." if known else f"It needs {', '.join(needed)}."
             raise UserError(asked, what + has, wants)

@@ -64,7 +64,7 @@ class Drive:
 
     ``readings`` are each victim's, in the samples of the track; ``records`` has one dictionary
     for each victim. ``problem`` says why nothing could be judged; ``fault`` why the film ended
-    early.
+    early; ``undrawn`` why annotated films are missing.
     """
 
     case: FilmCase
@@ -74,6 +74,7 @@ class Drive:
     records: tuple[dict[str, Any], ...] = ()
     fault: str = ""
     problem: str = ""
+    undrawn: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=16)
@@ -143,7 +144,8 @@ def judge_film(
         found_by = finders_of(case, plan, logs)
         tracks = tracks_in(case, plan, film, clock, detectors, found_by, sheets)
         if not tracks:
-            unseen = Unseen(treatment, len(frames), tuple(found_by), film.notes, fault)
+            sha256 = film.identity.split()[0]
+            unseen = Unseen(treatment, frames, tuple(found_by), film.notes, fault, sha256)
             records = [unseen_record(case, plan, unseen, victim) for victim in victims]
             return Drive(case, records=tuple(records), fault=fault)
         track = tracks[0] if case.boxes is not None else plan.choice.of(tracks, times)

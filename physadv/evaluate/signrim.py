@@ -1,9 +1,10 @@
 """A small stop sign's outline, by a model of its rim as a blurred picture shows it.
 
-At 20 px the white border is half a pixel wide, and blur and the coarse colour of films round an
-octagon off: where redness falls to half then lies up to half a pixel too far in, alike in frame
-after frame, so that no smoothing helps. Here red field, border and what is behind are drawn as
-blurred, and moved until they look like the picture.
+Light that changes across a sign moves the place where redness falls to half of one level: under a
+soft shadow the dark side of a 26 px sign is found a pixel too far in. At 20 px the white border is
+half a pixel wide, and blur and the coarse colour of films round the octagon off. Such errors are
+alike in frame after frame, so that no smoothing helps. Here red field, border and what is behind
+are drawn as lit and blurred, and moved until they look like the picture.
 """
 
 from dataclasses import dataclass

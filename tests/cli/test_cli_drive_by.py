@@ -15,6 +15,7 @@ from physadv.data.boxes import FrameBox, read_boxes, write_boxes
 from physadv.data.files import find_external
 from physadv.data.video import open_video
 from physadv.data.videowriter import write_video
+from physadv.evaluate.drive_film import annotated_path
 from physadv.evaluate.matching import overlaps
 from physadv.evaluate.trials import load_trials
 
@@ -317,3 +318,19 @@ def test_one_film_that_fails_does_not_cost_the_others(at_drives, tmp_path, capsy
     assert [film["film"] for film in written["films"]] == ["clean.mp4"]
     assert "not a video" in written["skipped"][0]["reason"]
     assert len(written["films"][0]["sha256"]) == 64
+
+
+def test_a_film_that_cannot_be_drawn_costs_no_other(at_drives, tmp_path, capsys):
+    out = tmp_path / "out"
+    in_its_place = annotated_path(out, "clean.mp4", "blue_victim:make")
+    in_its_place.mkdir(parents=True)
+    assert call("clean.mp4", "noise.mp4", *COMMON, "--annotate", "--out", out) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "clean.mp4 was judged, but not drawn: write" in told
+    written = json.loads((out / "run.json").read_text())
+    assert [film["film"] for film in written["films"]] == ["clean.mp4", "noise.mp4"]
+    (lost,) = written["not_drawn"]
+    assert lost["film"] == "clean.mp4"
+    assert "not a regular file" in lost["reason"]
+    drawn = annotated_path(out, "noise.mp4", "blue_victim:make")
+    assert len(list(open_video(drawn).frames())) == 30

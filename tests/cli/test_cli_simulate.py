@@ -152,6 +152,31 @@ def test_painted_into_the_film_is_what_the_print_on_the_sign_looks_like(
     assert max(np.abs(a.astype(float) - b).mean() for a, b in zip(again, clean, strict=True)) < 2
 
 
+def test_a_folder_of_frames_is_painted_like_the_film_they_came_from(
+    drive: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    film = drive / "clean.mp4"
+    for number, picture in enumerate(pictures(film)):
+        cv2.imwrite(str(folder / f"{number}.png"), picture[..., ::-1])
+    boxes = tmp_path / "boxes.csv"
+    write_boxes(boxes, [("frames", read_boxes(drive / "boxes.csv", film.name).values())])
+    words = (run, folder, "--boxes", boxes, "--treatment", "adversarial")
+    assert call("drive-by", *words, "--out", tmp_path / "none") == 1
+    assert "--frame-rate" in capsys.readouterr().err
+    assert call("drive-by", *words, "--frame-rate", 8, "--out", tmp_path / "out") == 0
+    assert "painted 5 of 5" in capsys.readouterr().out
+    words = (run, film, "--boxes", drive / "boxes.csv", "--treatment", "adversarial")
+    assert call("drive-by", *words, "--out", tmp_path / "film") == 0
+    found, expected = (tmp_path / name / "adversarial.mp4" for name in ("out", "film"))
+    assert times(found) == pytest.approx([n / 8 for n in range(5)], abs=1e-5)
+    for a, b in zip(pictures(found), pictures(expected), strict=True):
+        assert np.abs(a.astype(float) - b).mean() < 1.0  # OpenCV and we round colours apart
+    assert call("drive-by", run, "camera:0", "--out", tmp_path / "live") == 2
+    assert "only once" in capsys.readouterr().err
+
+
 def test_the_same_command_goes_on_and_another_is_refused(
     drive: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -200,7 +225,7 @@ def test_a_drive_without_a_run_shows_the_clean_sign(
 ) -> None:
     assert call("approach", scene_file, *DRIVE, "--fps", 2, "--out", tmp_path) == 0
     said = capsys.readouterr().out
-    assert f"{tmp_path}/clean.mp4 --camera {tmp_path}/camera.json --object-height-mm 762" in said
+    assert f"{tmp_path}/clean.mp4 --camera {tmp_path}/camera.json --sign-width-mm 762" in said
     assert "--truth Stop --truth stop --truth 'stop sign' --victim NAME" in said
     assert [path.name for path in tmp_path.glob("*.mp4")] == ["clean.mp4"]
 

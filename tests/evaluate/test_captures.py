@@ -150,7 +150,7 @@ def test_repeated_rows_and_unused_columns_are_said(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("file,lux\na.png,9\na.png,9\n")
     found = read_shotlist(tmp_path / "m.csv")
     assert len(found.shots["a.png"]) == 1
-    assert found.notes == ("row 3 repeats an earlier row of a.png", "columns not used: lux")
+    assert found.notes == ("line 3 repeats an earlier row of a.png", "columns not used: lux")
     with pytest.raises(UsageError):
         read_shotlist(tmp_path / "m.csv", {"yaw_deg": "angle"})
 
