@@ -30,7 +30,7 @@ from physadv.evaluate.drive_by import Drive, film_of, judge_film
 from physadv.evaluate.drive_film import annotate_film, annotated_path
 from physadv.evaluate.drive_plan import Car, DrivePlan, FilmCase
 from physadv.evaluate.filmlist import film_cases, read_film_list
-from physadv.evaluate.tracks import Choice
+from physadv.evaluate.trackchoice import Choice
 
 
 def drive_by(

@@ -21,7 +21,7 @@ from physadv.evaluate.approachfilm import CAMERA, TRUTH, simulate_approach
 from physadv.evaluate.finding import find_boxes
 from physadv.evaluate.paintin import PaintIn, paint_in
 from physadv.evaluate.simulations import BOXES
-from physadv.evaluate.tracks import RULES, Choice
+from physadv.evaluate.trackchoice import RULES, Choice
 from physadv.scene.catalog import load_scene
 from physadv.scene.faces import FACES, StopFace
 from physadv.scene.objects import ObjectScene

@@ -21,7 +21,13 @@ from physadv.evaluate.drive_finding import (
 )
 from physadv.evaluate.drive_plan import DrivePlan, FilmCase
 from physadv.evaluate.drive_ranges import range_track
-from physadv.evaluate.drive_reading import Victim, check_names, reading_of, wanted_of
+from physadv.evaluate.drive_reading import (
+    Victim,
+    check_names,
+    reading_of,
+    untold_target,
+    wanted_of,
+)
 from physadv.evaluate.drive_trials import (
     Followed,
     Unseen,
@@ -44,7 +50,7 @@ from physadv.evaluate.journal import key_of
 from physadv.evaluate.looklog import LookLog, check_same_samples
 from physadv.evaluate.matching import CONFIDENCE
 from physadv.evaluate.reading import Reading
-from physadv.evaluate.tracks import other_objects
+from physadv.evaluate.trackchoice import other_objects
 from physadv.types import Trial
 from physadv.victim.chain import ChainVictim
 from physadv.victim.named import load_judged
@@ -103,6 +109,8 @@ def judge_film(
     """
     victims = [load_victim_on(name, plan.device) for name in plan.victims]
     check_names(plan, victims)
+    untold = f"no victim has a class {plan.target!r}: none can be misread as it"
+    told = (untold,) if untold_target(plan, victims) else ()
     named = () if case.boxes is not None else plan.finders
     finders = [load_victim_on(name, plan.device) for name in named]
     detectors = detectors_of(victims, finders)
@@ -145,7 +153,7 @@ def judge_film(
         tracks = tracks_in(case, plan, film, clock, detectors, found_by, sheets)
         if not tracks:
             sha256 = film.identity.split()[0]
-            unseen = Unseen(treatment, frames, tuple(found_by), film.notes, fault, sha256)
+            unseen = Unseen(treatment, frames, tuple(found_by), (*film.notes, *told), fault, sha256)
             records = [unseen_record(case, plan, unseen, victim) for victim in victims]
             return Drive(case, records=tuple(records), fault=fault)
         track = tracks[0] if case.boxes is not None else plan.choice.of(tracks, times)
@@ -155,7 +163,7 @@ def judge_film(
         at = np.asarray(times)[track.samples]
         camera = plan.camera_of(film.width_px, film.height_px)
         ranges = range_track(case, plan, camera, track, at, sheets, outlines)
-        notes = (*film.notes, *([camera.note] if camera is not None and camera.note else []))
+        notes = (*film.notes, *told, *([camera.note] if camera is not None and camera.note else []))
         notes = (*notes, *other_objects(tracks, track))
         earlier = any(other.samples[0] < track.samples[0] for other in tracks)
         followed = Followed(

@@ -2,22 +2,29 @@
 
 import json
 import os
-import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
+from commandline import call_physadv
 
-from physadv.cli.main import main
+from physadv.checks import UserError
 from physadv.data.boxes import FrameBox, read_boxes, write_boxes
 from physadv.data.files import find_external
 from physadv.data.video import open_video
 from physadv.data.videowriter import write_video
+from physadv.evaluate.capture_plan import Printed
+from physadv.evaluate.drive_by import judge_film
 from physadv.evaluate.drive_film import annotated_path
+from physadv.evaluate.drive_plan import DrivePlan, FilmCase
 from physadv.evaluate.matching import overlaps
 from physadv.evaluate.trials import load_trials
+
+call = partial(call_physadv, "evaluate", "drive-by")
 
 FPS, FRAMES, SIZE = 10, 60, (240, 320)
 VICTIM = """
@@ -39,19 +46,6 @@ class Blue(torch.nn.Module):
 def make():
     return Blue()
 """
-
-
-def call(*words: object) -> int:
-    """Exit code of a command run in this process."""
-    before = sys.argv
-    sys.argv = ["physadv", "evaluate", "drive-by", *map(str, words)]
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    finally:
-        sys.argv = before
-    return 0
 
 
 def _box(index: int) -> np.ndarray:
@@ -334,3 +328,18 @@ def test_a_film_that_cannot_be_drawn_costs_no_other(at_drives, tmp_path, capsys)
     assert "not a regular file" in lost["reason"]
     drawn = annotated_path(out, "noise.mp4", "blue_victim:make")
     assert len(list(open_video(drawn).frames())) == 30
+
+
+def test_a_runs_target_that_no_victim_knows_is_said_and_a_typed_one_refused(at_drives, tmp_path):
+    """A run against a classifier may be shown to a detector: it can miss the sign all the same."""
+    printed = Printed("run", "0" * 64, ("stop sign",), "Speed limit (80km/h)", False, True)
+    case = FilmCase("clean.mp4", "clean.mp4", "clean", Path("boxes.csv"))
+    plan = DrivePlan(("blue_victim:make",), ("stop sign",), printed.target, printed, every=20)
+    drive = judge_film(case, plan, tmp_path)
+    assert [trial.verdict for trial in drive.trials] == ["hit"] * 3
+    (record,) = drive.records
+    assert any("no victim has a class 'Speed limit (80km/h)'" in note for note in record["notes"])
+    with pytest.raises(UserError, match="no victim has a class of that name"):
+        judge_film(case, replace(plan, printed=None), tmp_path)
+    with pytest.raises(UserError, match="no victim has a class of that name"):
+        judge_film(case, replace(plan, target="yield"), tmp_path)

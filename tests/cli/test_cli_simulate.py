@@ -1,7 +1,7 @@
 """simulate drive-by and simulate approach as a user types them, with the encoder."""
 
 import json
-import sys
+from functools import partial
 from pathlib import Path
 
 import av
@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from commandline import call_physadv
 
 from physadv.artwork.files import Artwork, save_artwork
 from physadv.calibrate.camera import load_camera
 from physadv.calibrate.pose import distance_from_box
-from physadv.cli.main import main
 from physadv.data.boxes import FrameBox, read_boxes, write_boxes
 from physadv.data.files import find_external
 from physadv.data.videowriter import write_video
@@ -25,20 +25,9 @@ from physadv.scene.catalog import load_object_scene, load_scene
 from physadv.scene.faces import draw_face
 from physadv.scene.pose import bounding_box
 
+call = partial(call_physadv, "simulate")
+
 DRIVE = ("--start-m", 13, "--end-m", 7, "--speed-kmh", 36, "--fps", 8, "--lateral-m", 1.5)
-
-
-def call(*words: object) -> int:
-    """Exit code of a command run in this process."""
-    before = sys.argv
-    sys.argv = ["physadv", "simulate", *map(str, words)]
-    try:
-        main()
-    except SystemExit as exit_:
-        return int(exit_.code or 0)
-    finally:
-        sys.argv = before
-    return 0
 
 
 def pictures(path: Path) -> list[np.ndarray]:
