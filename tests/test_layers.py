@@ -24,7 +24,7 @@ ALLOWED |= {
     "calibrate": BASE | {"data", "artwork", "scene", "imaging", "export"},
     "evaluate": BASE
     | {"data", "artwork", "scene", "stats", "victim", "objective", "export", "calibrate"}
-    | {"digital"},
+    | {"digital", "engine"},
     "report": BASE | {"data", "artwork", "stats", "evaluate"},
     "cli": BASE
     | {"data", "artwork", "scene", "optimize", "victim", "export", "calibrate", "evaluate"}

@@ -1,5 +1,6 @@
 """evaluate drive-by: films of an approach."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -29,7 +30,7 @@ from physadv.evaluate.drive_by import Drive, film_of, judge_film
 from physadv.evaluate.drive_film import annotate_film, annotated_path
 from physadv.evaluate.drive_plan import Car, DrivePlan, FilmCase
 from physadv.evaluate.filmlist import film_cases, read_film_list
-from physadv.evaluate.tracks import Choice
+from physadv.evaluate.trackchoice import Choice
 
 
 def drive_by(
@@ -242,9 +243,12 @@ def _judge(case: FilmCase, report: Report, *, plan: DrivePlan, out: Path, annota
         drive = judge_film(case, plan, out, report)
     except UserError as error:
         # One film's fault must not cost the others' results.
-        return Drive(case, problem=f"{error.asked}: {error.got}. {error.do}")
-    if annotate and drive.followed is not None and not is_camera(case.source):
-        for victim, readings in drive.readings.items():
+        return Drive(case, problem=_one_line(error))
+    if not annotate or drive.followed is None or is_camera(case.source):
+        return drive
+    undrawn = []
+    for victim, readings in drive.readings.items():
+        try:
             annotate_film(
                 annotated_path(out, case.name, victim),
                 film_of(case, plan),
@@ -254,4 +258,10 @@ def _judge(case: FilmCase, report: Report, *, plan: DrivePlan, out: Path, annota
                 plan.car,
                 partial(report, f"draw {case.name} ({victim})"),
             )
-    return drive
+        except UserError as error:  # what was judged stands without its picture
+            undrawn.append(_one_line(error))
+    return replace(drive, undrawn=tuple(undrawn))
+
+
+def _one_line(error: UserError) -> str:
+    return f"{error.asked}: {error.got}. {error.do}"

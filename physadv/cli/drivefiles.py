@@ -58,6 +58,11 @@ def keep_drives(
         "results": [records(found) for found in summaries],
         "films": films,
         "skipped": [{"film": film, "reason": reason} for film, reason in skipped],
+        "not_drawn": [
+            {"film": drive.case.name, "reason": reason}
+            for drive in drives
+            for reason in drive.undrawn
+        ],
     }
     write_json(result / "run.json", written)
     how = [
@@ -76,6 +81,8 @@ def keep_drives(
     for drive in drives:
         if drive.fault:
             out.print(f"{drive.case.name} {_AS_FAR} {drive.fault}", markup=False)
+        for reason in drive.undrawn:
+            out.print(f"{drive.case.name} was judged, but not drawn: {reason}", markup=False)
     tell_skipped(skipped)
     out.print(str(result / PAGE), markup=False)
 

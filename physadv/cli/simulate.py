@@ -14,15 +14,16 @@ from physadv.cli.console import err, goes_on, out, progress_line
 from physadv.cli.options import RunFolder, Seed
 from physadv.data.boxes import read_boxes
 from physadv.data.files import read_image_rgb, read_json, sha256_of
-from physadv.data.video import open_video
+from physadv.data.films import is_camera, open_film
 from physadv.data.videowriter import write_video
 from physadv.evaluate.approach import Approach
 from physadv.evaluate.approachfilm import CAMERA, TRUTH, simulate_approach
 from physadv.evaluate.finding import find_boxes
 from physadv.evaluate.paintin import PaintIn, paint_in
 from physadv.evaluate.simulations import BOXES
-from physadv.evaluate.tracks import RULES, Choice
+from physadv.evaluate.trackchoice import RULES, Choice
 from physadv.scene.catalog import load_scene
+from physadv.scene.faces import FACES, StopFace
 from physadv.scene.objects import ObjectScene
 from physadv.scene.schema import Scene
 from physadv.types import TREATMENTS, Treatment
@@ -56,7 +57,12 @@ ReplaceFilms = Annotated[
 @app.command("drive-by")
 def drive_by(
     run: RunFolder,
-    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="Film of the clean object.")],
+    video: Annotated[
+        str,
+        typer.Argument(
+            metavar="VIDEO", help="Film of the clean object, or a folder of its frames."
+        ),
+    ],
     folder: Out,
     boxes: Annotated[
         Path | None,
@@ -76,6 +82,10 @@ def drive_by(
         ),
     ] = "largest",
     treatment: Treatments = None,
+    frame_rate: Annotated[
+        float | None,
+        typer.Option(help="At which the pictures of a folder were taken.", show_default=False),
+    ] = None,
     grain: Annotated[
         bool, typer.Option("--grain", help="Give prints the noise of the sign's red field.")
     ] = False,
@@ -89,9 +99,11 @@ def drive_by(
     off it in each frame and smoothed. The clean film is written again as well, so that all have
     been through the same encoder.
     """
+    if is_camera(video):
+        raise UsageError(f"paint into {video}", "a camera's film is there only once", "Film first.")
     artwork = load_artwork(run)
     job = PaintIn(artwork, _scene_of(run), run.resolve().name, _treatments(treatment), grain, seed)
-    film = open_video(video)
+    film = open_film(video, frame_rate=frame_rate)
     choice = Choice.parse(follow)
     for note in film.notes:
         err.print(note, markup=False)
@@ -188,7 +200,9 @@ def approach(
         markup=False,
     )
     known: list[object] = ["--camera", folder / CAMERA]
-    known += ["--object-height-mm", f"{sign.carrier.width_mm:g}"]
+    # Where it can be told, a sign's edge says more than a detector's box.
+    edged = isinstance(FACES.get(sign.carrier.face), StopFace)
+    known += ["--sign-width-mm" if edged else "--object-height-mm", f"{sign.carrier.width_mm:g}"]
     truth = [word for name in sign.carrier.true_class for word in ("--truth", name)]
     _tell(folder, manifest, known + (truth if run is None else ["--run", run]))
 

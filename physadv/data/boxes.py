@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from physadv.checks import UserError
+from physadv.data.csvrows import read_rows
 from physadv.data.files import atomic_path
 from physadv.data.film import Film
 from physadv.data.video import Video
@@ -42,32 +43,22 @@ def read_boxes(path: Path, video: str) -> dict[int, FrameBox]:
             twice, or none is of this film.
     """
     asked = f"read the boxes in {path}"
+    table = read_rows(path, asked, "Give a CSV file of boxes.")
+    table.check(asked, _NEEDED)
     found: dict[int, FrameBox] = {}
-    films: set[str] = set()
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            rows = csv.DictReader(stream)
-            missing = [name for name in _NEEDED if name not in (rows.fieldnames or ())]
-            if missing:
-                raise UserError(
-                    asked, f"no column {', '.join(missing)}", f"It needs {', '.join(_NEEDED)}."
-                )
-            for number, row in enumerate(rows, start=2):
-                films.add(row["file"])
-                if row["file"] != video:
-                    continue
-                one = _row(row, f"{path}, line {number}")
-                if one.frame in found:
-                    raise UserError(
-                        f"{path}, line {number}",
-                        f"frame {one.frame} has a second box",
-                        "Keep one object a film; give each its own CSV.",
-                    )
-                found[one.frame] = one
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(asked, f"unreadable ({error})", "Give a CSV file of boxes.") from error
+    for number, row in zip(table.numbers, table.rows, strict=True):
+        if row["file"] != video:
+            continue
+        one = _row(row, f"{path}, line {number}")
+        if one.frame in found:
+            raise UserError(
+                f"{path}, line {number}",
+                f"frame {one.frame} has a second box",
+                "Keep one object a film; give each its own CSV.",
+            )
+        found[one.frame] = one
     if not found:
-        listed = ", ".join(sorted(films)) or "none"
+        listed = ", ".join(sorted({row["file"] for row in table.rows})) or "none"
         raise UserError(
             f"boxes of {video} in {path}", f"it has boxes of: {listed}", "Check the column file."
         )
@@ -79,7 +70,7 @@ def _row(row: dict[str, str], where: str) -> FrameBox:
         frame = int(row["frame"])
         box = np.array([float(row[name]) for name in ("x1", "y1", "x2", "y2")])
         score = float(row.get("score") or 1.0)
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise UserError(where, f"not numbers ({error})", "Mend the row.") from error
     if frame < 0 or not np.isfinite(box).all() or not (box[2:] > box[:2]).all():
         raise UserError(
@@ -87,7 +78,7 @@ def _row(row: dict[str, str], where: str) -> FrameBox:
             f"frame {frame}, box {', '.join(f'{v:g}' for v in box)}",
             "Frames count from 0, and x2 > x1, y2 > y1.",
         )
-    return FrameBox(frame, box, row.get("label") or "", score, row.get("origin") or "")
+    return FrameBox(frame, box, row.get("label", ""), score, row.get("origin", ""))
 
 
 def check_boxes(film: Film, boxes: Mapping[int, FrameBox], path: Path) -> None:

@@ -1,9 +1,7 @@
 """How far a car had driven at each moment: from a CSV file of its speed, or a GPX track."""
 
-import csv
 import math
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from physadv.checks import UserError
+from physadv.data.csvrows import Rows, read_rows
 from physadv.units import KMH_PER_MPS, M_PER_MILE
 
 Array = npt.NDArray[np.float64]
@@ -52,13 +51,8 @@ def read_speed_log(path: Path) -> SpeedLog:
     if path.suffix.lower() == ".gpx":
         return _gpx(path)
     asked = f"read the speed log {path}"
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            rows = list(reader)
-            header = [name for name in reader.fieldnames or [] if name]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(asked, f"unreadable ({error})", "Give a CSV or GPX file.") from error
+    table = read_rows(path, asked, "Give a CSV or GPX file.")
+    header = table.header
     values = [name for name in (*_SPEEDS, TRAVELLED) if name in header]
     if TIME not in header or len(values) != 1:
         raise UserError(
@@ -66,7 +60,7 @@ def read_speed_log(path: Path) -> SpeedLog:
             f"columns {', '.join(header) or 'none'}",
             f"It needs {TIME} and one of {', '.join((*_SPEEDS, TRAVELLED))}.",
         )
-    times, found = (_column(rows, name, asked) for name in (TIME, values[0]))
+    times, found = (_column(table, name) for name in (TIME, values[0]))
     if values[0] == TRAVELLED:
         return _checked(times, found - found[0], asked)
     speed = found * _SPEEDS[values[0]]
@@ -77,16 +71,18 @@ def read_speed_log(path: Path) -> SpeedLog:
     return _checked(times, np.concatenate([[0.0], np.cumsum(steps)]), asked)
 
 
-def _column(rows: Sequence[dict[str, str]], name: str, asked: str) -> Array:
+def _column(table: Rows, name: str) -> Array:
     values = []
-    for number, row in enumerate(rows, start=2):
+    for number, row in zip(table.numbers, table.rows, strict=True):
         try:
             value = float(row[name])
             if not math.isfinite(value):
                 raise ValueError
-        except (TypeError, ValueError) as error:
+        except ValueError as error:
             raise UserError(
-                f"{asked}, row {number}", f"{name} is {row[name]!r}", "Mend the row."
+                f"read the speed log {table.path}, line {number}",
+                f"{name} is {row[name]!r}",
+                "Mend the row.",
             ) from error
         values.append(value)
     return np.array(values)

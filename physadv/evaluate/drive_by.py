@@ -21,7 +21,13 @@ from physadv.evaluate.drive_finding import (
 )
 from physadv.evaluate.drive_plan import DrivePlan, FilmCase
 from physadv.evaluate.drive_ranges import range_track
-from physadv.evaluate.drive_reading import Victim, check_names, reading_of, wanted_of
+from physadv.evaluate.drive_reading import (
+    Victim,
+    check_names,
+    reading_of,
+    untold_target,
+    wanted_of,
+)
 from physadv.evaluate.drive_trials import (
     Followed,
     Unseen,
@@ -29,7 +35,7 @@ from physadv.evaluate.drive_trials import (
     film_trials,
     unseen_record,
 )
-from physadv.evaluate.filmlooks import (
+from physadv.evaluate.filmaskers import (
     Answering,
     Asker,
     ChainAsker,
@@ -37,19 +43,14 @@ from physadv.evaluate.filmlooks import (
     CropAsker,
     DetectorAsker,
     OutlineAsker,
-    look_at_film,
 )
-from physadv.evaluate.filmsheets import (
-    SheetAsker,
-    sheets_of,
-)
+from physadv.evaluate.filmlooks import look_at_film
+from physadv.evaluate.filmsheets import SheetAsker, sheets_of
 from physadv.evaluate.journal import key_of
 from physadv.evaluate.looklog import LookLog, check_same_samples
 from physadv.evaluate.matching import CONFIDENCE
 from physadv.evaluate.reading import Reading
-from physadv.evaluate.tracks import (
-    other_objects,
-)
+from physadv.evaluate.trackchoice import other_objects
 from physadv.types import Trial
 from physadv.victim.chain import ChainVictim
 from physadv.victim.named import load_judged
@@ -59,7 +60,7 @@ Array = npt.NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
 
 LOOKS = "looks"
-_FORMAT = 1  # of the logs; a new one has everything looked at again
+_FORMAT = 2  # of the logs; a new one has everything looked at again
 _LEAST_CROP_PX = 4.0
 
 
@@ -69,7 +70,7 @@ class Drive:
 
     ``readings`` are each victim's, in the samples of the track; ``records`` has one dictionary
     for each victim. ``problem`` says why nothing could be judged; ``fault`` why the film ended
-    early.
+    early; ``undrawn`` why annotated films are missing.
     """
 
     case: FilmCase
@@ -79,6 +80,7 @@ class Drive:
     records: tuple[dict[str, Any], ...] = ()
     fault: str = ""
     problem: str = ""
+    undrawn: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=16)
@@ -107,6 +109,8 @@ def judge_film(
     """
     victims = [load_victim_on(name, plan.device) for name in plan.victims]
     check_names(plan, victims)
+    untold = f"no victim has a class {plan.target!r}: none can be misread as it"
+    told = (untold,) if untold_target(plan, victims) else ()
     named = () if case.boxes is not None else plan.finders
     finders = [load_victim_on(name, plan.device) for name in named]
     detectors = detectors_of(victims, finders)
@@ -148,7 +152,8 @@ def judge_film(
         found_by = finders_of(case, plan, logs)
         tracks = tracks_in(case, plan, film, clock, detectors, found_by, sheets)
         if not tracks:
-            unseen = Unseen(treatment, len(frames), tuple(found_by), film.notes, fault)
+            sha256 = film.identity.split()[0]
+            unseen = Unseen(treatment, frames, tuple(found_by), (*film.notes, *told), fault, sha256)
             records = [unseen_record(case, plan, unseen, victim) for victim in victims]
             return Drive(case, records=tuple(records), fault=fault)
         track = tracks[0] if case.boxes is not None else plan.choice.of(tracks, times)
@@ -158,7 +163,7 @@ def judge_film(
         at = np.asarray(times)[track.samples]
         camera = plan.camera_of(film.width_px, film.height_px)
         ranges = range_track(case, plan, camera, track, at, sheets, outlines)
-        notes = (*film.notes, *([camera.note] if camera is not None and camera.note else []))
+        notes = (*film.notes, *told, *([camera.note] if camera is not None and camera.note else []))
         notes = (*notes, *other_objects(tracks, track))
         earlier = any(other.samples[0] < track.samples[0] for other in tracks)
         followed = Followed(

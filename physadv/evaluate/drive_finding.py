@@ -11,7 +11,7 @@ from physadv.data.film import Film
 from physadv.evaluate.capture_reading import class_indices
 from physadv.evaluate.drive_plan import DrivePlan, FilmCase
 from physadv.evaluate.drive_reading import Victim, detector_of
-from physadv.evaluate.filmlooks import detections_of
+from physadv.evaluate.filmaskers import detections_of
 from physadv.evaluate.filmsheets import box_by_sheet, treatment_by_sheets
 from physadv.evaluate.looklog import LookLog
 from physadv.evaluate.tracks import (

@@ -12,7 +12,7 @@ from physadv.data.films import is_camera
 from physadv.evaluate.capture_plan import Printed
 from physadv.evaluate.confirmation import braking_distance_m, check_rule
 from physadv.evaluate.shotlist import treatment_named
-from physadv.evaluate.tracks import LARGEST, Choice
+from physadv.evaluate.trackchoice import LARGEST, Choice
 from physadv.export.sheetfile import SheetLayout
 from physadv.types import Treatment
 from physadv.units import KMH_PER_MPS

@@ -11,7 +11,7 @@ from physadv.evaluate.capture_reading import (
     read_detections,
 )
 from physadv.evaluate.drive_plan import DrivePlan
-from physadv.evaluate.filmlooks import detections_of
+from physadv.evaluate.filmaskers import detections_of
 from physadv.evaluate.judging import Answer
 from physadv.evaluate.looklog import LookLog
 from physadv.evaluate.matching import MATCH_IOU, overlaps
@@ -54,12 +54,20 @@ def check_names(plan: DrivePlan, victims: Sequence[Victim]) -> None:
                     + ("" if len(known) > _FEW else f": {', '.join(part.class_names)}"),
                     "Give its name for it too: --truth may be repeated.",
                 )
-    if plan.target and not any(wanted_of(victim, plan).target for victim in victims):
+    # A run's target may be one that none of these victims knows; one that is asked for may not.
+    if untold_target(plan, victims) and (
+        plan.printed is None or plan.target != plan.printed.target
+    ):
         raise UserError(
             f"--target {plan.target!r}",
             "no victim has a class of that name",
             "See its class names, or leave it out.",
         )
+
+
+def untold_target(plan: DrivePlan, victims: Sequence[Victim]) -> bool:
+    """Whether there is a target that no victim has a class for."""
+    return bool(plan.target) and not any(wanted_of(victim, plan).target for victim in victims)
 
 
 def wanted_of(victim: Victim, plan: DrivePlan) -> Wanted:

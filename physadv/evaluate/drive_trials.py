@@ -17,6 +17,7 @@ from physadv.evaluate.tracks import Track
 from physadv.types import Crop, Treatment, Trial
 
 _LONGEST_BACK_S = 2.0
+_HEIGHT = np.array([0.0, -1, 0, 1])  # of an xyxy box
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,14 @@ class Followed:
 
 @dataclass(frozen=True)
 class Unseen:
-    """A film of so many samples in which no finder ever saw the object."""
+    """A film in whose samples, the ``frames``, no finder ever saw the object."""
 
     treatment: Treatment
-    samples: int
+    frames: tuple[int, ...]
     finders: tuple[str, ...]
     notes: tuple[str, ...]
     fault: str
+    sha256: str
 
 
 def film_records(
@@ -75,28 +77,7 @@ def film_records(
             interval_s=interval,
             missed_before_m=before if looked else None,
         )
-        records.append(
-            {
-                "film": case.name,
-                "treatment": followed.treatment,
-                "victim": victim.name,
-                "crop": _crop(victim, plan, track),
-                **record,
-                "distance_source": ranges.source,
-                "height_px": [float(track.boxes[i, 3] - track.boxes[i, 1]) for i in (0, -1)],
-                "track": {
-                    "samples": len(at),
-                    "of": len(followed.frames),
-                    "sighted": int(track.sighted.sum()),
-                    "finder": _names(followed.finders, plan) or "boxes given",
-                    "by_victim": _looks_itself(victim, followed.finders),
-                },
-                "distance_sd_m": _median(ranges.sd_m),
-                "sha256": followed.sha256,
-                "fault": followed.fault,
-                "notes": list(followed.notes),
-            }
-        )
+        records.append(_with_film(case, plan, followed, victim, record, track, ranges))
     return records
 
 
@@ -111,24 +92,42 @@ def unseen_record(
     record = film_record([], [], nothing, plan.car, interval_s=0.0, missed_before_m=None)
     for speed in record["speeds"]:
         speed["why"] = f"the object was never found, by {_names(unseen.finders, plan)}"
-    crop = crop_of(victim, Wanted(plan.true_names, box=np.zeros(4)))
+    found = _with_film(case, plan, unseen, victim, record, None, nothing)
+    found["notes"].append("the object was never found: its frames are in no rate")
+    return found
+
+
+def _with_film(
+    case: FilmCase,
+    plan: DrivePlan,
+    film: Followed | Unseen,
+    victim: Victim,
+    record: Mapping[str, Any],
+    track: Track | None,
+    ranges: Ranges,
+) -> dict[str, Any]:
+    """A film's record with what is known of the film and of how the object was followed."""
+    first = np.zeros(4) if track is None else track.boxes[0]
+    heights = [None, None] if track is None else [float(track.boxes[i] @ _HEIGHT) for i in (0, -1)]
     return {
         "film": case.name,
-        "treatment": unseen.treatment,
+        "treatment": film.treatment,
         "victim": victim.name,
-        "crop": crop,
+        "crop": crop_of(victim, Wanted(plan.true_names, box=first)),
         **record,
-        "distance_source": "none",
-        "height_px": [None, None],
+        "distance_source": ranges.source,
+        "height_px": heights,
         "track": {
-            "samples": 0,
-            "of": unseen.samples,
-            "sighted": 0,
-            "finder": _names(unseen.finders, plan),
-            "by_victim": _looks_itself(victim, unseen.finders),
+            "samples": 0 if track is None else len(track.samples),
+            "of": len(film.frames),
+            "sighted": 0 if track is None else int(track.sighted.sum()),
+            "finder": _names(film.finders, plan) or "boxes given",
+            "by_victim": _looks_itself(victim, film.finders),
         },
-        "fault": unseen.fault,
-        "notes": [*unseen.notes, "the object was never found: its frames are in no rate"],
+        "distance_sd_m": _median(ranges.sd_m),
+        "sha256": film.sha256,
+        "fault": film.fault,
+        "notes": list(film.notes),
     }
 
 

@@ -1,11 +1,11 @@
 """Which films are judged, and what each counts as: from a manifest, or from their names."""
 
-import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from physadv.checks import UserError
+from physadv.data.csvrows import read_rows
 from physadv.evaluate.drive_plan import FilmCase, treatment_of_film, unique_names
 from physadv.evaluate.shotlist import treatment_named
 from physadv.types import Treatment
@@ -68,42 +68,30 @@ def read_film_list(path: Path) -> list[FilmCase]:
         UserError: If it cannot be read, lacks a column, or a value is impossible.
     """
     asked = f"read the manifest {path}"
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            rows = list(reader)
-            header = [name for name in reader.fieldnames or [] if name]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(asked, f"unreadable ({error})", "Give a CSV file.") from error
-    missing = [name for name in COLUMNS[:2] if name not in header]
-    unknown = [name for name in header if name not in COLUMNS]
-    if missing or unknown:
-        what = f"no column {', '.join(missing)}" if missing else f"a column {', '.join(unknown)}"
-        raise UserError(asked, what, f"Known: {', '.join(COLUMNS)}.")
-    if not rows:
+    table = read_rows(path, asked)
+    table.check(asked, COLUMNS[:2], COLUMNS)
+    if not table.rows:
         raise UserError(asked, "it lists no film", "Give one row for each film.")
-    sources = [str(path.parent / (row["file"] or "").strip()) for row in rows]
+    sources = [str(path.parent / row["file"].strip()) for row in table.rows]
     names = unique_names(sources)
     return [
-        _case(row, source, name, path.parent, f"{path}, row {number}")
-        for number, (row, source, name) in enumerate(zip(rows, sources, names, strict=True), 2)
+        _case(row, source, name, path.parent, f"{path}, line {number}")
+        for number, row, source, name in zip(table.numbers, table.rows, sources, names, strict=True)
     ]
 
 
 def _case(row: dict[str, str], source: str, name: str, folder: Path, where: str) -> FilmCase:
-    treatment = treatment_named(row["treatment"] or "")
+    treatment = treatment_named(row["treatment"])
     if treatment is None:
         raise UserError(
             where,
             f"treatment {row['treatment']!r}",
             "Use clean, blank, noise, control or adversarial.",
         )
-    begins, *anchor = (
-        _number(row.get(column) or "", f"{where}, {column}") for column in COLUMNS[4:]
-    )
+    begins, *anchor = (_number(row.get(column, ""), f"{where}, {column}") for column in COLUMNS[4:])
     if (anchor[0] is None) != (anchor[1] is None):
         raise UserError(where, "half an anchor", "Give both anchor_s and anchor_m, or neither.")
-    boxes, speed_log = ((row.get(column) or "").strip() for column in COLUMNS[2:4])
+    boxes, speed_log = (row.get(column, "").strip() for column in COLUMNS[2:4])
     return FilmCase(
         source,
         name,

@@ -1,182 +1,29 @@
-"""One passage through a film: every network that has not yet seen a sample looks at it."""
+"""One passage through a film: every network that has not yet seen a sample looks at it.
 
-import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+Networks look at several samples side by side, each on one processor: how many there are, and how
+many films are judged at once, then changes no bit of what they answer.
+"""
+
+import queue
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import sha256
-from typing import Protocol
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from physadv.data.film import Film, FilmFault, Frame
 from physadv.data.livecamera import LiveCamera
 from physadv.data.prefetch import read_ahead
-from physadv.evaluate.judging import ask
+from physadv.engine.threads import in_threads
+from physadv.evaluate.filmaskers import Asker, ChainAsker
 from physadv.evaluate.looklog import LookLog
-from physadv.evaluate.renderer import cut_crop
-from physadv.evaluate.signoutline import find_outline
-from physadv.types import Detections
-from physadv.victim.chain import ChainVictim
-from physadv.victim.detector import DetectorVictim
-from physadv.victim.protocol import ClassifierVictim
 
 Array = npt.NDArray[np.float64]
 
-FLOOR = 0.05
-"""Least confidence of detections that are kept; a film has many frames."""
-_MOST = 100  # detections kept of a sample
-
-
-class Answering(Protocol):
-    """Whose answers are tables of numbers."""
-
-    @property
-    def key(self) -> str:
-        """Tells those with other answers apart."""
-        ...
-
-    @property
-    def width(self) -> int:
-        """Numbers in a row."""
-        ...
-
-
-class Asker(Answering, Protocol):
-    """Someone who looks at samples and answers with a table of numbers for each."""
-
-    def look(self, frame: Frame) -> Array:
-        """A table [N,width]."""
-        ...
-
-
-@dataclass(frozen=True)
-class DetectorAsker:
-    """Rows: left, top, right, bottom, score, class."""
-
-    victim: DetectorVictim
-    width: int = 6
-
-    @property
-    def key(self) -> str:
-        """Name, weights, and how pictures are prepared and boxes sorted out."""
-        known = (self.victim.class_names, self.victim.fitting, self.victim.reporting)
-        return f"detector {_who(self.victim)} {known} {FLOOR}"
-
-    def look(self, frame: Frame) -> Array:
-        """What is detected."""
-        (found,) = self.victim.detect([frame.rgb], FLOOR)
-        columns = [found.boxes, found.scores[:, None], found.classes[:, None]]
-        return np.concatenate(columns, axis=1)[:_MOST]
-
-
-@dataclass(frozen=True)
-class Clock:
-    """Sees nothing but that there is a sample: for films whose boxes are known beforehand."""
-
-    key: str = "clock"
-    width: int = 1
-
-    def look(self, frame: Frame) -> Array:
-        """An empty table."""
-        return np.zeros((0, 1))
-
-
-@dataclass(frozen=True)
-class CropAsker:
-    """A classifier that is shown a known box of each sample; rows: class, score.
-
-    ``boxes`` [4] xyxy by frame number; other frames get an empty table.
-    """
-
-    victim: ClassifierVictim
-    boxes: Mapping[int, Array]
-    width: int = 2
-
-    @property
-    def key(self) -> str:
-        """Name, weights, classes, and the boxes."""
-        return f"classifier {_who(self.victim)} {self.victim.class_names} {_places(self.boxes)}"
-
-    def look(self, frame: Frame) -> Array:
-        """What is read in the box."""
-        if frame.index not in self.boxes:
-            return np.zeros((0, 2))
-        (answer,) = ask(self.victim, [cut_crop(frame.rgb, self.boxes[frame.index])])
-        return np.array([[answer.index, answer.score]])
-
-
-@dataclass(frozen=True)
-class OutlineAsker:
-    """Finds the outline of a stop sign in a known box of each sample; rows: xyxy of its edge.
-
-    ``boxes`` [4] xyxy by frame number; other frames get an empty table.
-    """
-
-    boxes: Mapping[int, Array]
-    width: int = 4
-
-    @property
-    def key(self) -> str:
-        """The boxes."""
-        return f"outline {_places(self.boxes)}"
-
-    def look(self, frame: Frame) -> Array:
-        """One row where there is an outline."""
-        if frame.index not in self.boxes:
-            return np.zeros((0, 4))
-        found = find_outline(frame.rgb, self.boxes[frame.index])
-        return np.zeros((0, 4)) if found is None else found[None]
-
-
-def _who(victim: ClassifierVictim | DetectorVictim) -> str:
-    """A network: its weights, and the source of its code, which decides as much."""
-    try:
-        code = sha256(inspect.getsource(type(victim.module)).encode()).hexdigest()[:16]
-    except (OSError, TypeError):
-        code = ""
-    return f"{victim.name} {victim.weights_sha256} {code}"
-
-
-def _places(boxes: Mapping[int, Array]) -> list[tuple[int, list[float]]]:
-    return [(frame, box.round(3).tolist()) for frame, box in boxes.items()]
-
-
-class ChainAsker:
-    """A chain; rows: left, top, right, bottom, class and score of the classifier.
-
-    Its classifier reads every box of the object's classes that the detector reports at
-    ``confidence``. The detector's own looks are given, so that it is not run twice.
-    """
-
-    width = 6
-
-    def __init__(self, victim: ChainVictim, classes: Sequence[int], confidence: float) -> None:
-        self.victim, self.classes, self.confidence = victim, tuple(classes), confidence
-
-    @property
-    def key(self) -> str:
-        """Names, weights, and what is cut out."""
-        parts = self.victim.detector, self.victim.classifier
-        who = " + ".join(f"{_who(part)} {part.class_names}" for part in parts)
-        return f"chain {who} {self.classes} {self.confidence}"
-
-    def read(self, frame: Frame, rows: npt.NDArray[np.float32]) -> Array:
-        """The table of one sample, from the detector's."""
-        found = detections_of(rows)
-        own = (found.scores >= self.confidence) & np.isin(found.classes, self.classes)
-        boxes = found.boxes[own]
-        if not len(boxes):
-            return np.zeros((0, self.width))
-        answers = ask(self.victim.classifier, [cut_crop(frame.rgb, box) for box in boxes])
-        read = np.array([[answer.index, answer.score] for answer in answers])
-        return np.concatenate([boxes, read], axis=1)
-
-
-def detections_of(rows: npt.NDArray[np.float32]) -> Detections:
-    """A row of a detector's log as ``Detections``."""
-    table = rows.astype(np.float64)
-    return Detections(table[:, :4], table[:, 4], table[:, 5].astype(np.int64))
+_MOST_THREADS = 8  # samples that are looked at side by side
 
 
 def look_at_film(
@@ -204,25 +51,84 @@ def look_at_film(
         return
     done = min(len(log.frames) for log in logs)
     why = ""
+    live = isinstance(film, LiveCamera)
+    threads = 1 if live else min(torch.get_num_threads(), _MOST_THREADS)
+    looking: queue.SimpleQueue[_Lookers] = queue.SimpleQueue()
+    for _ in range(threads):
+        looking.put(_Lookers.of(askers, chains))
+    # What a camera shows is looked at as it comes, not after a queue.
+    frames = film.frames(min(log.last for log in logs))
+    source, ahead = (frames, 0) if live else (read_ahead(frames), threads)
     try:
-        # One sample at a time: who reads it does not depend on where an earlier run stopped.
-        for frame in _source(film, min(log.last for log in logs)):
-            for asker, log in askers:
-                if frame.index > log.last:
-                    log.add(frame.index, frame.time_s, asker.look(frame))
-            for chain, log, detector in chains:
-                if frame.index > log.last:
-                    found = chain.read(frame, detector.of(frame.index))
-                    log.add(frame.index, frame.time_s, found)
-            done += 1
-            progress(done, max(done, film.frames_hint))
+        with _threads_kept():
+            seen = in_threads(
+                partial(_look, looking),
+                source,
+                threads,
+                ahead=ahead,
+                prepare=partial(torch.set_num_threads, 1),
+            )
+            for frame_index, time_s, tables in seen:
+                for number, table in tables.items():
+                    logs[number].add(frame_index, time_s, table)
+                done += 1
+                progress(done, max(done, film.frames_hint))
     except FilmFault as fault:
         why = fault.got
     for log in logs:
         log.finish(why)
 
 
-def _source(film: Film, after: int) -> Iterator[Frame]:
-    frames = film.frames(after)
-    # What a camera shows is looked at as it comes, not after a queue.
-    return frames if isinstance(film, LiveCamera) else read_ahead(frames)
+@dataclass(frozen=True)
+class _Lookers:
+    """Who looks in one thread, with the last frame that each has seen before; a chain also with
+    its detector's place among the askers, and that one's log."""
+
+    askers: tuple[tuple[Asker, int], ...]
+    chains: tuple[tuple[ChainAsker, int, int, LookLog], ...]
+
+    @staticmethod
+    def of(
+        askers: Sequence[tuple[Asker, LookLog]],
+        chains: Sequence[tuple[ChainAsker, LookLog, LookLog]],
+    ) -> "_Lookers":
+        places = {id(log): number for number, (_, log) in enumerate(askers)}
+        return _Lookers(
+            tuple((asker.for_thread(), log.last) for asker, log in askers),
+            tuple((one.for_thread(), log.last, places[id(eye)], eye) for one, log, eye in chains),
+        )
+
+    def look(self, frame: Frame) -> dict[int, Array]:
+        """Tables by the number of the log that they are for."""
+        found = {
+            number: asker.look(frame)
+            for number, (asker, last) in enumerate(self.askers)
+            if frame.index > last
+        }
+        for number, (chain, last, place, log) in enumerate(self.chains, start=len(self.askers)):
+            if frame.index > last:
+                # The detector's table as it is read back, whoever looked first.
+                rows = log.as_kept(found[place]) if place in found else log.of(frame.index)
+                found[number] = chain.read(frame, rows)
+        return found
+
+
+def _look(
+    looking: "queue.SimpleQueue[_Lookers]", frame: Frame
+) -> tuple[int, float, dict[int, Array]]:
+    """A sample's number, time and tables, by whoever is free."""
+    lookers = looking.get()
+    try:
+        return frame.index, frame.time_s, lookers.look(frame)
+    finally:
+        looking.put(lookers)
+
+
+@contextmanager
+def _threads_kept() -> Iterator[None]:
+    """Have torch start later threads as it would have before."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import cv2
 import numpy as np
@@ -36,6 +37,10 @@ class SheetAsker:
         """The prints."""
         prints = sorted((layout.code, layout.geometry) for layout in self.layouts)
         return f"sheets {prints}"
+
+    def for_thread(self) -> Self:
+        """Itself."""
+        return self
 
     def look(self, frame: Frame) -> Array:
         """The markers of known prints."""

@@ -8,7 +8,8 @@ from physadv.checks import UserError
 from physadv.data.boxes import FrameBox
 from physadv.data.film import Film
 from physadv.evaluate.capture_reading import class_indices
-from physadv.evaluate.tracks import WEAK_CONFIDENCE, Choice, Sightings, find_tracks
+from physadv.evaluate.trackchoice import Choice
+from physadv.evaluate.tracks import WEAK_CONFIDENCE, Sightings, find_tracks
 from physadv.victim.detector import DetectorVictim
 
 

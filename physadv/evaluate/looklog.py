@@ -94,9 +94,16 @@ class LookLog:
 
     def add(self, frame: int, time_s: float, rows: npt.ArrayLike) -> None:
         """Keep a sample's table [N,width], as it will be read from the file later."""
-        table = np.asarray(rows, dtype=np.float64).reshape(-1, self.width).round(_DECIMALS)
+        table = self._rounded(rows)
         self._write([frame, time_s, table.tolist()])
         self._keep(frame, time_s, table)
+
+    def as_kept(self, rows: npt.ArrayLike) -> Rows:
+        """A table as it would be read from the file later."""
+        return self._rounded(rows).astype(np.float32)
+
+    def _rounded(self, rows: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        return np.asarray(rows, dtype=np.float64).reshape(-1, self.width).round(_DECIMALS)
 
     def finish(self, why: str) -> None:
         """Note that the film has ended; ``why`` is empty if it was read to its end."""

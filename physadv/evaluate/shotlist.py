@@ -1,12 +1,12 @@
 """What a manifest says about photographs: treatment, tape measure, session, classes, boxes."""
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from physadv.checks import UsageError, UserError
+from physadv.data.csvrows import read_rows
 from physadv.types import Treatment
 from physadv.units import feet_to_m
 
@@ -92,15 +92,8 @@ def read_shotlist(
         UserError: If the file is no CSV text, has no column ``file``, a value is impossible, or
             two rows of a photograph contradict each other.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            rows = list(reader)
-            header = [name for name in reader.fieldnames or [] if name]
-    except OSError as error:
-        raise UserError(f"read {path}", error.strerror or str(error), "Check the path.") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"read {path}", f"not CSV text ({error})", "Save it as UTF-8.") from error
+    table = read_rows(path, f"read {path}", "Check the path, and save it as UTF-8.")
+    header = table.header
     known = _columns(path, header, columns or {}, strata)
     if "file" not in known:
         raise UserError(
@@ -110,15 +103,15 @@ def read_shotlist(
         )
     found: dict[str, list[Shot]] = {}
     notes = []
-    for number, row in enumerate(rows, start=2):
-        shot = _shot(f"{path}, row {number}", row, known, strata)
+    for number, row in zip(table.numbers, table.rows, strict=True):
+        shot = _shot(f"{path}, line {number}", row, known, strata)
         before = found.setdefault(shot.file, [])
         if shot in before:
-            notes.append(f"row {number} repeats an earlier row of {shot.file}")
+            notes.append(f"line {number} repeats an earlier row of {shot.file}")
             continue
         if before and (shot.box is None or any(other.box is None for other in before)):
             raise UserError(
-                f"{path}, row {number}",
+                f"{path}, line {number}",
                 f"another row says something else of {shot.file}",
                 "Leave one of them; rows for several objects each need a box.",
             )
@@ -150,10 +143,10 @@ def _columns(
 
 
 def _shot(
-    where: str, row: Mapping[str, str | None], known: Mapping[str, str], strata: Sequence[str]
+    where: str, row: Mapping[str, str], known: Mapping[str, str], strata: Sequence[str]
 ) -> Shot:
     def text(name: str) -> str:
-        return (row.get(known.get(name, "")) or "").strip()
+        return row.get(known.get(name, ""), "").strip()
 
     def number(name: str, least: float, most: float) -> float | None:
         given = text(name)
@@ -193,7 +186,7 @@ def _shot(
         text("true_class"),
         text("target_class"),
         _box(where, [number(name, -1e6, 1e6) for name in _BOX]),
-        tuple((row.get(name) or "").strip() for name in strata),
+        tuple(row[name].strip() for name in strata),
     )
 
 

@@ -1,7 +1,8 @@
 """A stop sign's outline to a fraction of a pixel, whatever is stuck on its legend.
 
 Detectors' boxes are a few per cent too large or too small, and differ with what is on the sign. The
-edge of the red field does not: it is where redness falls to half, on all eight sides.
+edge of the red field does not: it is where redness falls to half, on all eight sides. Of small
+signs that is the first guess only (see ``signrim``).
 """
 
 from functools import cache
@@ -10,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from physadv.evaluate.signrim import refine_outline
 from physadv.scene.faces import US_R1_1, StopFace, octagon
 
 Picture = npt.NDArray[np.uint8]
@@ -25,6 +27,7 @@ _LEAST_RED = 15.0  # coded values by which red exceeds the mean of green and blu
 _LEAST_PROFILES = 24  # of 72: three sides
 _MISFIT, _MISFIT_PX = 0.04, 0.25
 _MOST_TURN = 1.7  # ratio of the sides of the bounding box
+_SMALL_PX = 64.0  # below, half a pixel matters
 
 
 def find_outline(picture: Picture, box: Array, face: StopFace = US_R1_1) -> Array | None:
@@ -33,6 +36,7 @@ def find_outline(picture: Picture, box: Array, face: StopFace = US_R1_1) -> Arra
     Profiles of redness, R - (G + B) / 2, run across all sides; where each falls to half between
     its inner and outer level is on the edge. An octagon, free in place, width and height, is fitted
     to those points; profiles that do not begin in red (a sticker's) or lie far off have no say.
+    Signs of less than 64 px are then compared with a blurred drawing of their rim.
 
     Args:
         picture: [H,W,3] uint8 RGB.
@@ -67,7 +71,8 @@ def find_outline(picture: Picture, box: Array, face: StopFace = US_R1_1) -> Arra
     turned = max(span[0] / span[1], span[1] / span[0])
     if misfit > _MISFIT * span.mean() + _MISFIT_PX or turned > _MOST_TURN:
         return None
-    return np.concatenate([middle - span / 2, middle + span / 2])
+    found = np.concatenate([middle - span / 2, middle + span / 2])
+    return refine_outline(picture, found, face) if span.mean() < _SMALL_PX else found
 
 
 @cache

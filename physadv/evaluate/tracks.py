@@ -1,4 +1,4 @@
-"""An object followed through a film: sightings joined over gaps, one track chosen by a rule."""
+"""Objects followed through a film: sightings joined over gaps."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,13 +7,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-from physadv.checks import UsageError, UserError
+from physadv.checks import UserError
 from physadv.data.boxes import FrameBox
 from physadv.evaluate.matching import overlaps
 
 Array = npt.NDArray[np.float64]
 
-RULES = ("largest", "longest", "left", "right")
 SIGHTED_CONFIDENCE = 0.25
 """Confidence at which a box begins a track; weaker ones, from 0.1, only carry it on."""
 WEAK_CONFIDENCE = 0.1
@@ -27,7 +26,6 @@ _PAN_SHARE_PER_S = 0.15  # of the picture's width by which a turning car moves e
 _SAME_IOU = 0.5  # boxes of two finders around one object
 _BOX_GAP = 1.5  # of the usual spacing of a user's boxes, over which none is guessed
 _LEAST_INVERSE = 1e-4
-_MOST_OTHERS = 0.2
 
 
 @dataclass(frozen=True)
@@ -235,82 +233,3 @@ def track_of_boxes(boxes: Mapping[int, FrameBox], frames: Sequence[int]) -> Trac
     between = np.stack([np.interp(at, known, corners[:, side]) for side in range(4)], axis=1)
     scores = np.array([boxes[f].score if f in boxes else 0.0 for f in at.tolist()])
     return Track(samples, between, scores, np.isin(at, known))
-
-
-def other_objects(tracks: Sequence[Track], chosen: Track) -> list[str]:
-    """What is to be said where a film shows more than the chosen object; nothing if it does not."""
-    own = int(chosen.sighted.sum())
-    rest = sum(int(track.sighted.sum()) for track in tracks) - own
-    if rest <= _MOST_OTHERS * (own + rest):
-        return []
-    return [
-        f"{rest} of {own + rest} sightings of its class belong to other objects, or could not be "
-        "joined to it: see the annotated film, and --follow"
-    ]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Which track is the treated object's: one of ``RULES``, or the one at a point and time."""
-
-    rule: str = "largest"
-    time_s: float = 0.0
-    x: float = 0.0
-    y: float = 0.0
-
-    @staticmethod
-    def parse(text: str) -> "Choice":
-        """``largest``, ``longest``, ``left``, ``right``, or ``TIME:X,Y`` in seconds and pixels.
-
-        Raises:
-            UsageError: If it is none of these.
-        """
-        if text in RULES:
-            return Choice(text)
-        try:
-            time_text, _, point = text.partition(":")
-            x, y = (float(value) for value in point.split(","))
-            return Choice("at", float(time_text), x, y)
-        except ValueError:
-            raise UsageError(
-                f"follow {text!r}",
-                "no such rule",
-                f"Give {', '.join(RULES)}, or TIME:X,Y in seconds and pixels, as 3.5:640,200.",
-            ) from None
-
-    def of(self, tracks: Sequence[Track], times_s: Sequence[float]) -> Track:
-        """The one of at least one track that the rule names.
-
-        Raises:
-            UserError: If none is at the point.
-        """
-        if self.rule == "at":
-            return self._at(tracks, times_s)
-        return max(tracks, key=self._rank)
-
-    def _rank(self, track: Track) -> float:
-        middle = float((track.boxes[:, 0] + track.boxes[:, 2]).mean() / 2)
-        by = {
-            "largest": float((track.boxes[:, 2:] - track.boxes[:, :2]).prod(axis=1).max()),
-            "longest": float(track.sighted.sum()),
-            "left": -middle,
-            "right": middle,
-        }
-        return by[self.rule]
-
-    def _at(self, tracks: Sequence[Track], times_s: Sequence[float]) -> Track:
-        sample = int(np.argmin(np.abs(np.asarray(times_s) - self.time_s)))
-        for track in tracks:
-            for left, top, right, bottom in track.boxes[track.samples == sample]:
-                if left <= self.x <= right and top <= self.y <= bottom:
-                    return track
-        begins, ends = min(t.samples[0] for t in tracks), max(t.samples[-1] for t in tracks)
-        raise UserError(
-            f"follow the object at {self.x:g}, {self.y:g} px after {self.time_s:g} s",
-            f"none is there; objects were seen from {times_s[begins]:.1f} to {times_s[ends]:.1f} s",
-            "Give a point inside it, or another rule.",
-        )
-
-
-LARGEST = Choice()
-"""The object that comes to be the largest in the picture."""

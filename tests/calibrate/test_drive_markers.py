@@ -1,20 +1,22 @@
 """A film of a printed board: its markers tell treatment, place and distance."""
 
 import json
-import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pypdfium2 as pdfium
 import pytest
+from commandline import call_physadv
 from photography import level_camera, photograph
 
 from physadv.artwork.files import Artwork, save_artwork
 from physadv.calibrate.camera import CameraCalibration, save_camera
-from physadv.cli.main import main
 from physadv.data.videowriter import write_video
 from physadv.evaluate.trials import load_trials
 from physadv.export.prints import print_run
+
+call = partial(call_physadv, "evaluate", "drive-by")
 
 CAMERA = CameraCalibration(
     900.0, 898.0, 482.0, 358.0, (-0.08, 0.02, 0.001, -0.001, 0.0), 960, 720, 0.3, "board"
@@ -34,19 +36,6 @@ class Same(torch.nn.Module):
 def make():
     return Same()
 """
-
-
-def call(*words: object) -> int:
-    """Exit code of a command run in this process."""
-    before = sys.argv
-    sys.argv = ["physadv", "evaluate", "drive-by", *map(str, words)]
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    finally:
-        sys.argv = before
-    return 0
 
 
 @pytest.fixture(scope="module")

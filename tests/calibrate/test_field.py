@@ -1,7 +1,6 @@
 """A whole field test, simulated: printed sheets are photographed and the captures judged."""
 
 import json
-import sys
 from pathlib import Path
 
 import cv2
@@ -9,11 +8,11 @@ import numpy as np
 import polars as pl
 import pypdfium2 as pdfium
 import pytest
+from commandline import call_physadv as call
 from photography import level_camera, photograph
 
 from physadv.artwork.files import Artwork, save_artwork
 from physadv.calibrate.camera import CameraCalibration, save_camera
-from physadv.cli.main import main
 from physadv.export.prints import print_run
 from physadv.stats.intervals import wilson
 
@@ -40,18 +39,6 @@ class Sky(torch.nn.Module):
 def make():
     return Sky()
 """
-
-
-def call(*words: object) -> int:
-    before = sys.argv
-    sys.argv = ["physadv", *map(str, words)]
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    finally:
-        sys.argv = before
-    return 0
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """From the chart's own PDF through a simulated printer and camera to a profile."""
 
 import json
-import sys
 from pathlib import Path
 
 import cv2
@@ -10,6 +9,7 @@ import numpy.typing as npt
 import pypdfium2 as pdfium
 import pytest
 import torch
+from commandline import call_physadv
 from photography import level_camera, photograph
 from PIL import Image
 
@@ -29,7 +29,6 @@ from physadv.calibrate.chart import PAPER_LIGHT, read_chart
 from physadv.calibrate.macbeth import colour_correction
 from physadv.calibrate.printer import Fit, calibrate_printer
 from physadv.checks import UserError
-from physadv.cli.main import main
 from physadv.export.chart import chart_of, write_chart
 
 Array = npt.NDArray[np.float64]
@@ -249,15 +248,7 @@ def read_cells(pixels: Picture, page: str) -> Array:
 
 
 def call(*words: object, group: tuple[str, ...] = ("calibrate",)) -> int:
-    before = sys.argv
-    sys.argv = ["physadv", *group, *map(str, words)]
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    finally:
-        sys.argv = before
-    return 0
+    return call_physadv(*group, *words)
 
 
 def test_command(photos: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

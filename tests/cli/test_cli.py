@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from commandline import call_physadv as call
 from safetensors.torch import save_file
 
 from physadv.checks import UserError
 from physadv.cli.evaluate import check_replacing
 from physadv.cli.lazy import COMMANDS, load_command
-from physadv.cli.main import main
 from physadv.cli.objects import group_names
 from physadv.evaluate.trials import save_trials
 from physadv.scene.catalog import scenes_folder
@@ -35,19 +35,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     judge = ["--grid", folder / "grid.yaml", "--victim", "gtsrb-cnn", "--draws", "2"]
     assert call("evaluate", "grid", folder / "run", *judge) == 0
     return folder / "run"
-
-
-def call(*words: object) -> int:
-    """Exit code of a command run in this process."""
-    before = sys.argv
-    sys.argv = ["physadv", *map(str, words)]
-    try:
-        main()
-    except SystemExit as exit_:
-        return int(exit_.code or 0)
-    finally:
-        sys.argv = before
-    return 0
 
 
 def test_the_list_of_commands_says_what_they_say_and_waits_for_nothing():

@@ -2,20 +2,29 @@
 
 import json
 import os
-import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+import torch
+from commandline import call_physadv
 
-from physadv.cli.main import main
+from physadv.checks import UserError
 from physadv.data.boxes import FrameBox, read_boxes, write_boxes
 from physadv.data.files import find_external
 from physadv.data.video import open_video
 from physadv.data.videowriter import write_video
+from physadv.evaluate.capture_plan import Printed
+from physadv.evaluate.drive_by import judge_film
+from physadv.evaluate.drive_film import annotated_path
+from physadv.evaluate.drive_plan import DrivePlan, FilmCase
 from physadv.evaluate.matching import overlaps
 from physadv.evaluate.trials import load_trials
+
+call = partial(call_physadv, "evaluate", "drive-by")
 
 FPS, FRAMES, SIZE = 10, 60, (240, 320)
 VICTIM = """
@@ -37,19 +46,6 @@ class Blue(torch.nn.Module):
 def make():
     return Blue()
 """
-
-
-def call(*words: object) -> int:
-    """Exit code of a command run in this process."""
-    before = sys.argv
-    sys.argv = ["physadv", "evaluate", "drive-by", *map(str, words)]
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    finally:
-        sys.argv = before
-    return 0
 
 
 def _box(index: int) -> np.ndarray:
@@ -273,6 +269,28 @@ def test_a_real_sign_is_followed(tmp_path):
 
 
 @pytest.mark.realdata
+def test_scores_of_a_real_network_are_the_same_bits_however_many_look(tmp_path):
+    """One network thread or three in this process, or two processes: logs of the same bytes."""
+    film = find_external("data/videos/driveby_stop_sign_A.mp4")
+    other = find_external("data/videos/dashcam_highway_short.mp4")
+    words = ("--victim", "yolov8n", "--truth", "stop sign", "--treatment", "clean", "--fps", 1)
+    seen, trials = [], []
+    for name, threads, workers in (("one", 1, 1), ("three", 3, 1), ("processes", 2, 2)):
+        torch.set_num_threads(threads)
+        films = (film, other) if workers > 1 else (film,)
+        assert call(*films, *words, "--workers", workers, "--out", tmp_path / name) == 0
+        found = load_trials(tmp_path / name / "trials.parquet")
+        trials.append(found.filter(pl.col("group") == film.name))
+        logs = (tmp_path / name / "looks").glob("*.jsonl")
+        seen.append({log.name: log.read_bytes() for log in logs})
+    assert len(trials[0]) >= 6
+    assert trials[0].equals(trials[1])
+    assert trials[0].equals(trials[2])
+    (name,) = seen[0]
+    assert seen[0][name] == seen[1][name] == seen[2][name]
+
+
+@pytest.mark.realdata
 def test_a_film_without_the_object_is_counted_as_never_confirmed(at_drives, tmp_path, capsys):
     out = tmp_path / "out"
     words = ("--victim", "yolov8n", "--truth", "stop sign", "--every", 30)
@@ -294,3 +312,34 @@ def test_one_film_that_fails_does_not_cost_the_others(at_drives, tmp_path, capsy
     assert [film["film"] for film in written["films"]] == ["clean.mp4"]
     assert "not a video" in written["skipped"][0]["reason"]
     assert len(written["films"][0]["sha256"]) == 64
+
+
+def test_a_film_that_cannot_be_drawn_costs_no_other(at_drives, tmp_path, capsys):
+    out = tmp_path / "out"
+    in_its_place = annotated_path(out, "clean.mp4", "blue_victim:make")
+    in_its_place.mkdir(parents=True)
+    assert call("clean.mp4", "noise.mp4", *COMMON, "--annotate", "--out", out) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "clean.mp4 was judged, but not drawn: write" in told
+    written = json.loads((out / "run.json").read_text())
+    assert [film["film"] for film in written["films"]] == ["clean.mp4", "noise.mp4"]
+    (lost,) = written["not_drawn"]
+    assert lost["film"] == "clean.mp4"
+    assert "not a regular file" in lost["reason"]
+    drawn = annotated_path(out, "noise.mp4", "blue_victim:make")
+    assert len(list(open_video(drawn).frames())) == 30
+
+
+def test_a_runs_target_that_no_victim_knows_is_said_and_a_typed_one_refused(at_drives, tmp_path):
+    """A run against a classifier may be shown to a detector: it can miss the sign all the same."""
+    printed = Printed("run", "0" * 64, ("stop sign",), "Speed limit (80km/h)", False, True)
+    case = FilmCase("clean.mp4", "clean.mp4", "clean", Path("boxes.csv"))
+    plan = DrivePlan(("blue_victim:make",), ("stop sign",), printed.target, printed, every=20)
+    drive = judge_film(case, plan, tmp_path)
+    assert [trial.verdict for trial in drive.trials] == ["hit"] * 3
+    (record,) = drive.records
+    assert any("no victim has a class 'Speed limit (80km/h)'" in note for note in record["notes"])
+    with pytest.raises(UserError, match="no victim has a class of that name"):
+        judge_film(case, replace(plan, printed=None), tmp_path)
+    with pytest.raises(UserError, match="no victim has a class of that name"):
+        judge_film(case, replace(plan, target="yield"), tmp_path)

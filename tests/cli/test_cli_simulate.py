@@ -1,7 +1,7 @@
 """simulate drive-by and simulate approach as a user types them, with the encoder."""
 
 import json
-import sys
+from functools import partial
 from pathlib import Path
 
 import av
@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from commandline import call_physadv
 
 from physadv.artwork.files import Artwork, save_artwork
 from physadv.calibrate.camera import load_camera
 from physadv.calibrate.pose import distance_from_box
-from physadv.cli.main import main
 from physadv.data.boxes import FrameBox, read_boxes, write_boxes
 from physadv.data.files import find_external
 from physadv.data.videowriter import write_video
@@ -25,20 +25,9 @@ from physadv.scene.catalog import load_object_scene, load_scene
 from physadv.scene.faces import draw_face
 from physadv.scene.pose import bounding_box
 
+call = partial(call_physadv, "simulate")
+
 DRIVE = ("--start-m", 13, "--end-m", 7, "--speed-kmh", 36, "--fps", 8, "--lateral-m", 1.5)
-
-
-def call(*words: object) -> int:
-    """Exit code of a command run in this process."""
-    before = sys.argv
-    sys.argv = ["physadv", "simulate", *map(str, words)]
-    try:
-        main()
-    except SystemExit as exit_:
-        return int(exit_.code or 0)
-    finally:
-        sys.argv = before
-    return 0
 
 
 def pictures(path: Path) -> list[np.ndarray]:
@@ -152,6 +141,31 @@ def test_painted_into_the_film_is_what_the_print_on_the_sign_looks_like(
     assert max(np.abs(a.astype(float) - b).mean() for a, b in zip(again, clean, strict=True)) < 2
 
 
+def test_a_folder_of_frames_is_painted_like_the_film_they_came_from(
+    drive: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    film = drive / "clean.mp4"
+    for number, picture in enumerate(pictures(film)):
+        cv2.imwrite(str(folder / f"{number}.png"), picture[..., ::-1])
+    boxes = tmp_path / "boxes.csv"
+    write_boxes(boxes, [("frames", read_boxes(drive / "boxes.csv", film.name).values())])
+    words = (run, folder, "--boxes", boxes, "--treatment", "adversarial")
+    assert call("drive-by", *words, "--out", tmp_path / "none") == 1
+    assert "--frame-rate" in capsys.readouterr().err
+    assert call("drive-by", *words, "--frame-rate", 8, "--out", tmp_path / "out") == 0
+    assert "painted 5 of 5" in capsys.readouterr().out
+    words = (run, film, "--boxes", drive / "boxes.csv", "--treatment", "adversarial")
+    assert call("drive-by", *words, "--out", tmp_path / "film") == 0
+    found, expected = (tmp_path / name / "adversarial.mp4" for name in ("out", "film"))
+    assert times(found) == pytest.approx([n / 8 for n in range(5)], abs=1e-5)
+    for a, b in zip(pictures(found), pictures(expected), strict=True):
+        assert np.abs(a.astype(float) - b).mean() < 1.0  # OpenCV and we round colours apart
+    assert call("drive-by", run, "camera:0", "--out", tmp_path / "live") == 2
+    assert "only once" in capsys.readouterr().err
+
+
 def test_the_same_command_goes_on_and_another_is_refused(
     drive: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -200,7 +214,7 @@ def test_a_drive_without_a_run_shows_the_clean_sign(
 ) -> None:
     assert call("approach", scene_file, *DRIVE, "--fps", 2, "--out", tmp_path) == 0
     said = capsys.readouterr().out
-    assert f"{tmp_path}/clean.mp4 --camera {tmp_path}/camera.json --object-height-mm 762" in said
+    assert f"{tmp_path}/clean.mp4 --camera {tmp_path}/camera.json --sign-width-mm 762" in said
     assert "--truth Stop --truth stop --truth 'stop sign' --victim NAME" in said
     assert [path.name for path in tmp_path.glob("*.mp4")] == ["clean.mp4"]
 

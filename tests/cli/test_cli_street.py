@@ -1,31 +1,17 @@
 """print and calibrate, as a user types them."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from commandline import call_physadv as call
 from PIL import Image
 
 from physadv.artwork.files import Artwork, save_artwork
 from physadv.calibrate.camera import load_camera
-from physadv.cli.main import main
 from physadv.data.files import find_external
 from physadv.export.sheetfile import load_layouts
-
-
-def call(*words: object) -> int:
-    """Exit code of a command run in this process."""
-    before = sys.argv
-    sys.argv = ["physadv", *map(str, words)]
-    try:
-        main()
-    except SystemExit as exit_:
-        return int(exit_.code or 0)
-    finally:
-        sys.argv = before
-    return 0
 
 
 @pytest.fixture

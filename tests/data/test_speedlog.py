@@ -55,7 +55,7 @@ def test_a_gpx_track(tmp_path):
         ("time_s,speed\n0,1\n", "columns time_s, speed"),
         ("time_s,speed_kmh,speed_mps\n0,1,1\n", "needs time_s and one of"),
         ("time_s,speed_kmh\n0,1\n", "1 rows"),
-        ("time_s,speed_kmh\n0,1\n1,fast\n", "row 3"),
+        ("time_s,speed_kmh\n0,1\n1,fast\n", "line 3"),
         ("time_s,speed_kmh\n0,1\n0,2\n", "do not increase"),
         ("time_s,speed_mps\n0,1\n1,900\n", "m/s in it"),
         ("time_s,travelled_m\n0,10\n1,2\n", "-8.0 m/s"),

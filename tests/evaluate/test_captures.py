@@ -2,17 +2,17 @@
 
 import io
 import json
-import sys
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from commandline import call_physadv
 from PIL import Image
 
 from physadv.checks import UsageError, UserError
-from physadv.cli.main import main
 from physadv.data.photographs import decode_photograph, photo_files
 from physadv.evaluate.capture_plan import CapturePlan
 from physadv.evaluate.capture_reading import Wanted, check_classes, read_objects
@@ -21,6 +21,8 @@ from physadv.types import NOTHING, Detections
 from physadv.victim.catalog import load_victim
 from physadv.victim.chain import ChainVictim
 from physadv.victim.detectors import load_detector
+
+call = partial(call_physadv, "evaluate", "captures")
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 220)}
 VICTIM = """
@@ -36,18 +38,6 @@ class Hue(torch.nn.Module):
 def make():
     return Hue()
 """
-
-
-def call(*words: object) -> int:
-    before = sys.argv
-    sys.argv = ["physadv", "evaluate", "captures", *map(str, words)]
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    finally:
-        sys.argv = before
-    return 0
 
 
 def picture(name: str, seed: int, size: tuple[int, int] = (48, 40)) -> Image.Image:
@@ -150,7 +140,7 @@ def test_repeated_rows_and_unused_columns_are_said(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("file,lux\na.png,9\na.png,9\n")
     found = read_shotlist(tmp_path / "m.csv")
     assert len(found.shots["a.png"]) == 1
-    assert found.notes == ("row 3 repeats an earlier row of a.png", "columns not used: lux")
+    assert found.notes == ("line 3 repeats an earlier row of a.png", "columns not used: lux")
     with pytest.raises(UsageError):
         read_shotlist(tmp_path / "m.csv", {"yaw_deg": "angle"})
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from physadv.checks import UserError
 from physadv.data.film import Film
 from physadv.evaluate.finding import find_boxes
-from physadv.evaluate.tracks import LARGEST, Choice
+from physadv.evaluate.trackchoice import LARGEST, Choice
 from physadv.victim.detector import DetectorOutput, DetectorVictim
 from physadv.victim.fitting import Letterboxed
 

@@ -323,8 +323,8 @@ def test_boxes_that_are_wrong(tmp_path: Path, text: str, said: str) -> None:
 
 def test_boxes_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "boxes.csv").write_bytes(b"\xff\xfe\x00\x01")
-    for name in ("boxes.csv", "none.csv"):
-        with pytest.raises(UserError, match="unreadable"):
+    for name, said in (("boxes.csv", "not CSV text"), ("none.csv", "unreadable")):
+        with pytest.raises(UserError, match=said):
             read_boxes(tmp_path / name, "a.mp4")
 
 

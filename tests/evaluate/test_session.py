@@ -1,16 +1,15 @@
 """plan captures: how many, in which order, where to stand, how large."""
 
 import csv
-import sys
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pypdfium2 as pdfium
 import pytest
+from commandline import call_physadv as call
 
 from physadv.checks import UserError
-from physadv.cli.main import main
 from physadv.evaluate.session import half_width_of, photographs_needed, plan_session
 from physadv.evaluate.shotlist import read_shotlist
 from physadv.export.fieldplan import write_field_plan
@@ -20,18 +19,6 @@ from physadv.scene.pose import Camera, Pose, plane_to_image, project
 from physadv.stats.intervals import wilson
 
 CELLS = ((2.0, 0.0), (4.0, 30.0), (8.0, -45.0))
-
-
-def call(*words: object) -> int:
-    before = sys.argv
-    sys.argv = ["physadv", *map(str, words)]
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    finally:
-        sys.argv = before
-    return 0
 
 
 @pytest.mark.parametrize(("half_width", "sessions"), [(0.17, 3), (0.1, 1), (0.05, 4)])

@@ -6,14 +6,8 @@ import pytest
 from physadv.checks import UsageError, UserError
 from physadv.data.boxes import FrameBox
 from physadv.evaluate.matching import overlaps
-from physadv.evaluate.tracks import (
-    Choice,
-    Sightings,
-    find_tracks,
-    merge_sightings,
-    other_objects,
-    track_of_boxes,
-)
+from physadv.evaluate.trackchoice import Choice, other_objects
+from physadv.evaluate.tracks import Sightings, find_tracks, merge_sightings, track_of_boxes
 
 SIZE = (1280, 720)
 NOBODY = Sightings(np.zeros((0, 4)), np.zeros(0))
