@@ -33,7 +33,7 @@ from physadv.types import TREATMENTS, Treatment
 Picture = npt.NDArray[np.uint8]
 _PX_PER_MM = 6.0
 _SMALL, _LARGE = (1600, 1200), (4000, 3000)
-_FINE = 4
+_FINEST = 4  # times the photograph's pixels, in which a sheet is drawn
 
 
 @dataclass(frozen=True)
@@ -113,33 +113,34 @@ def _composited(
     high = np.clip(np.ceil(outline.max(axis=0)) + 6, 0, [width, height]).astype(int)
     if (high - low).min() < 8:
         return background
-    zoom = np.array([[_FINE, 0, -low[0] * _FINE], [0, _FINE, -low[1] * _FINE], [0, 0, 1.0]])
+    shrink = np.sqrt(paper.shape[0] * paper.shape[1] / cv2.contourArea(outline.astype(np.float32)))
+    fine = int(np.clip(np.ceil(shrink), 2, _FINEST))
+    zoom = np.array([[fine, 0, -low[0] * fine], [0, fine, -low[1] * fine], [0, 0, 1.0]])
     half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1.0]])
     whole = np.linalg.inv(half) @ zoom @ matrix @ half
-    size = tuple(int(side) for side in (high - low) * _FINE)
+    size = tuple(int(side) for side in (high - low) * fine)
     target = tuple(int(side) for side in high - low)
-    shrink = np.sqrt(paper.shape[0] * paper.shape[1] / cv2.contourArea(outline.astype(np.float32)))
-    if shrink > 1.3 * _FINE:
-        paper = cv2.GaussianBlur(paper, (0, 0), 0.45 * shrink / _FINE)
+    if shrink > 1.3 * fine:
+        paper = cv2.GaussianBlur(paper, (0, 0), 0.45 * shrink / fine)
     sheet, cover = (
         cv2.resize(
             cv2.warpPerspective(part, whole, size, flags=cv2.INTER_LINEAR),
             target,
             interpolation=cv2.INTER_AREA,
         ).astype(np.float32)
-        for part in (paper, np.full(paper.shape, 255, np.uint8))
+        for part in (paper, np.full(paper.shape[:2], 255, np.uint8))
     )
     picture = background.copy()
     region = np.s_[low[1] : high[1], low[0] : high[0]]
     light = np.float32(generator.uniform(0.35, 1.0))
-    shown = light * sheet + picture[region].astype(np.float32) * (1 - cover / 255)
+    shown = light * sheet + picture[region].astype(np.float32) * (1 - cover[..., None] / 255)
     shown = cv2.GaussianBlur(shown, (0, 0), generator.uniform(0.3, 1.0))
     shown += generator.normal(0, generator.uniform(0, 5), shown.shape)
     picture[region] = shown.clip(0, 255)
     quality = [cv2.IMWRITE_JPEG_QUALITY, int(generator.integers(70, 96))]
     return np.asarray(
-        cv2.imdecode(cv2.imencode(".jpg", picture[..., ::-1], quality)[1], cv2.IMREAD_COLOR)
-    )[..., ::-1]
+        cv2.imdecode(cv2.imencode(".jpg", picture[..., ::-1], quality)[1], cv2.IMREAD_COLOR_RGB)
+    )
 
 
 def read_share(paths: list[Path], numbers: range) -> np.ndarray:
@@ -148,22 +149,29 @@ def read_share(paths: list[Path], numbers: range) -> np.ndarray:
     counts = np.zeros(4, dtype=int)
     for number in numbers:
         photo = cv2.imread(str(paths[number % len(paths)]))[..., ::-1]
-        shot = simulate(cv2.resize(photo, _SMALL), number, _SMALL)
+        shot = simulate(np.ascontiguousarray(cv2.resize(photo, _SMALL)), number, _SMALL)
         seen = set()
         counts[2] += 1
-        for sheet in find_sheets(np.ascontiguousarray(shot.picture)):
+        for sheet in find_sheets(shot.picture):
             right = (
                 sheet.treatment == shot.treatment
                 and sheet.code in (None, shot.layout.code)
                 and sheet.mirrored == shot.mirrored
             )
             counts[3] += not right
+            if not right:
+                print(f"photograph {number}: {sheet.treatment}, print {sheet.code}, is not there")
             seen |= set(sheet.corners_px)
         for corner, quad in shot.corners_px.items():
             sides = np.linalg.norm(quad - quad[[1, 2, 3, 0]], axis=1)
             if sides.min() >= 4 * CELLS and quad.min() > 4 and (quad < np.array(_SMALL) - 4).all():
                 counts[0] += 1
                 counts[1] += corner in seen
+                if corner not in seen:
+                    cell_px = sides.min() / CELLS
+                    print(
+                        f"photograph {number}: corner {corner}, cells of {cell_px:.1f} px, unread"
+                    )
     return counts
 
 
@@ -229,12 +237,20 @@ def main() -> None:
         return
     count = given.count or 1000
     parts = [range(first, min(first + 50, count)) for first in range(0, count, 50)]
+    total = np.zeros(4, dtype=int)
     with ProcessPoolExecutor(given.workers, get_context("spawn")) as pool:
-        wanted, read, photos, wrong = sum(pool.map(read_share, [paths] * len(parts), parts))
-    print(
-        f"{read} of {wanted} markers with cells of 4 px or more read ({read / wanted:.3%}) in "
-        f"{photos} photographs; {wrong} sheets reported wrongly"
-    )
+        for part, counts in zip(
+            parts, pool.map(read_share, [paths] * len(parts), parts), strict=True
+        ):
+            total += counts
+            if part.stop % 1000 and part.stop != count:
+                continue
+            wanted, read, photos, wrong = total
+            print(
+                f"{read} of {wanted} markers with cells of 4 px or more read ({read / wanted:.3%}) "
+                f"in {photos} photographs; {wrong} sheets reported wrongly",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

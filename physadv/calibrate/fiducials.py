@@ -1,8 +1,10 @@
 """Printed sheets in photographs: which treatment, which print, where each marker lies."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 import cv2
 import numpy as np
@@ -20,6 +22,7 @@ Array = npt.NDArray[np.float64]
 _MOST_SIZE_RATIO = 3.0
 _MIN_APART, _MAX_APART = 0.9, 40.0  # marker sides
 _MISFIT_CELLS = 0.6  # of a marker's corners from where its sheet says they are
+_SQUARE = ((-0.5, 0.5), (0.5, 0.5), (0.5, -0.5), (-0.5, -0.5))  # corners, x right and y up
 _LABEL_MARKER_PX = 480  # side of a marker when its neighbourhood is straightened
 _LABEL_PX = 1600
 
@@ -62,19 +65,28 @@ class FoundSheet:
         return None if self.layout is None else _homography(self.layout, self.corners_px)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Read:
     marker: Marker
     meaning: MarkerMeaning
 
-    @property
+    @cached_property
     def middle(self) -> Array:
         return np.asarray(self.marker.corners_px.mean(axis=0))
 
-    @property
+    @cached_property
     def side(self) -> float:
         points = self.marker.corners_px
         return float(np.linalg.norm(points - points[[1, 2, 3, 0]], axis=1).mean())
+
+    @cached_property
+    def to_own(self) -> Array:
+        """[2,2] from pixels to marker sides, x across and y up, as at the marker's middle."""
+        # Affine, since the perspective of one small marker cannot be carried that far.
+        points = self.marker.corners_px
+        across = (points[1] - points[0] + points[2] - points[3]) / 2
+        up = (points[0] - points[3] + points[1] - points[2]) / 2
+        return np.asarray(np.linalg.inv(np.stack([across, up], axis=1)))
 
 
 def find_sheets(picture: Picture, known: Sequence[SheetLayout] = ()) -> list[FoundSheet]:
@@ -100,9 +112,10 @@ def find_sheets(picture: Picture, known: Sequence[SheetLayout] = ()) -> list[Fou
     ]
     layouts = {layout.code: layout for layout in known}
     sheets = []
-    while (group := _best_group(read, layouts)) is not None:
+    code_of_pair = cache(_code_of_pair)
+    while (group := _best_group(read, layouts, code_of_pair)) is not None:
         members, code = group
-        read = [one for one in read if all(one is not member for member in members)]
+        read = [one for one in read if one not in members]
         sheets.append(_sheet(members, code, layouts.get(code)))
     for one in read:
         lone = _lone(one, known)
@@ -124,19 +137,21 @@ def _sheet(members: list[_Read], code: int, layout: SheetLayout | None) -> Found
 
 
 def _best_group(
-    read: list[_Read], layouts: dict[int, SheetLayout]
+    read: list[_Read],
+    layouts: dict[int, SheetLayout],
+    code_of_pair: Callable[[_Read, _Read], int | None],
 ) -> tuple[list[_Read], int] | None:
     """The largest set of markers that one sheet can have, and its code."""
     best: tuple[list[_Read], int] | None = None
     for one, other in itertools.combinations(read, 2):
-        code = _code_of_pair(one, other)
+        code = code_of_pair(one, other)
         if code is None:
             continue
         members = [one, other]
         for third in read:
             corners = {member.meaning.corner for member in members}
             if third.meaning.corner not in corners and all(
-                _code_of_pair(member, third) == code for member in members
+                code_of_pair(member, third) == code for member in members
             ):
                 members.append(third)
         if code in layouts and not _fits(layouts[code], members):
@@ -163,17 +178,12 @@ def _code_of_pair(one: _Read, other: _Read) -> int | None:
 
 def _lies_right(one: _Read, other: _Read) -> bool:
     """Whether ``other`` lies on that side of ``one`` on which its corner of the sheet is."""
-    square = np.array([[-0.5, 0.5], [0.5, 0.5], [0.5, -0.5], [-0.5, -0.5]], np.float32)
-    # An affine frame, since the perspective of one small marker cannot be carried that far.
-    points = one.marker.corners_px
-    across = (points[1] - points[0] + points[2] - points[3]) / 2
-    up = (points[0] - points[3] + points[1] - points[2]) / 2
-    away = np.linalg.solve(np.stack([across, up], axis=1), other.middle - one.middle)
-    distance = float(np.linalg.norm(away))
+    away = (one.to_own @ (other.middle - one.middle)).tolist()
+    distance = math.hypot(*away)
     if not _MIN_APART <= distance <= _MAX_APART:
         return False
-    wanted = square[other.meaning.corner] - square[one.meaning.corner]
-    for value, sign in zip(away, wanted, strict=True):
+    here, there = _SQUARE[one.meaning.corner], _SQUARE[other.meaning.corner]
+    for value, sign in zip(away, (there[0] - here[0], there[1] - here[1]), strict=True):
         if sign and value * sign < _MIN_APART / 2:
             return False
         if not sign and abs(value) > 0.5 * distance:

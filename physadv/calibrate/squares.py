@@ -19,6 +19,7 @@ _MIN_FILL, _MAX_FILL, _MIN_BAND_PX = 0.2, 0.92, 2
 _MAX_ASPECT = 4
 _CORNER_SHARES = (0.03, 0.05, 0.08, 0.12)  # of the outline's length, to simplify it by
 _NEXT = [1, 2, 3, 0]
+_MOST_SIDE_RATIO = 5
 _MIN_QUAD_FILL = 0.85  # of the hull, by the four-sided outline and the other way round
 
 
@@ -72,18 +73,18 @@ def _quads_in(grey: Grey) -> Array:
     likely = (short >= _MIN_SIDE_PX) & (long <= _MAX_ASPECT * short)
     likely &= (area >= least) & (area <= _MAX_FILL * width * height)
     likely[0] = False  # what is not dark
-    quads = []
-    for label in np.flatnonzero(likely):
-        left, top, w, h, _ = stats[label]
-        own = (labels[top : top + h, left : left + w] == label).astype(np.uint8)
-        quad = _quad_of(own)
-        if quad is not None:
-            quads.append(quad + np.array([left, top]))
-    return np.array(quads).reshape(-1, 4, 2)
+    found = []
+    places = np.flatnonzero(likely).tolist()
+    for label, (left, top, w, h, _) in zip(places, stats[places].tolist(), strict=True):
+        own = labels[top : top + h, left : left + w] == label
+        outline = _four_sided(own.view(np.uint8))
+        if outline is not None:
+            found.append(outline + np.array([left, top]))
+    return _well_shaped(np.array(found, dtype=np.float64).reshape(-1, 4, 2))
 
 
-def _quad_of(mask: npt.NDArray[np.uint8]) -> Array | None:
-    """[4,2] corners of a four-sided component, clockwise, pixel centres at +0.5; None if not so."""
+def _four_sided(mask: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32] | None:
+    """[4,2] the outermost pixels of a component at its corners; None if it has not four sides."""
     contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     hull = cv2.convexHull(contours[0])
     covered = cv2.contourArea(hull)
@@ -91,22 +92,26 @@ def _quad_of(mask: npt.NDArray[np.uint8]) -> Array | None:
         return None
     length = cv2.arcLength(hull, True)
     for share in _CORNER_SHARES:
-        simple = cv2.approxPolyDP(hull, share * length, True).reshape(-1, 2)
+        simple = cv2.approxPolyDP(hull, share * length, True)
         if len(simple) <= 4:
             break
     if len(simple) != 4:
         return None
-    quad = simple.astype(np.float64)
     inside = cv2.contourArea(simple)
     if not _MIN_QUAD_FILL <= inside / covered <= 1 / _MIN_QUAD_FILL:
         return None
-    along = quad[_NEXT] - quad
-    sides = np.hypot(along[:, 0], along[:, 1])
-    if sides.min() < _MIN_SIDE_PX - 1 or sides.max() > 5 * sides.min():
-        return None
-    if along[0, 0] * along[1, 1] < along[0, 1] * along[1, 0]:
-        quad = quad[::-1]
+    return np.asarray(simple.reshape(4, 2), np.int32)
+
+
+def _well_shaped(quads: Array) -> Array:
+    """[N,4,2] those with sides neither short nor much unlike, clockwise, pixel centres at +0.5."""
+    along = quads[:, _NEXT] - quads
+    sides = np.hypot(along[..., 0], along[..., 1])
+    short, long = sides.min(axis=1, initial=np.inf), sides.max(axis=1, initial=0)
+    good = (short >= _MIN_SIDE_PX - 1) & (long <= _MOST_SIDE_RATIO * short)
+    quads, along = quads[good], along[good]
+    backward = along[:, 0, 0] * along[:, 1, 1] < along[:, 0, 1] * along[:, 1, 0]
+    quads = np.where(backward[:, None, None], quads[:, ::-1], quads)
     # Contours run through the middles of the outermost pixels, half a pixel inside the edge.
-    middle = quad.mean(axis=0)
-    away = quad - middle
-    return quad + 0.5 + 0.7 * away / np.linalg.norm(away, axis=1, keepdims=True)
+    away = quads - quads.mean(axis=1, keepdims=True)
+    return quads + 0.5 + 0.7 * away / np.linalg.norm(away, axis=2, keepdims=True)

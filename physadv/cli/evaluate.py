@@ -28,6 +28,7 @@ from physadv.evaluate.frames import evaluate_frames
 from physadv.evaluate.grid import evaluate_grid
 from physadv.evaluate.photos import evaluate_photos
 from physadv.evaluate.trials import TRIALS_NAME, load_trials, save_trials
+from physadv.report.describe import unprinted_words
 from physadv.report.recall import precision_table, recall_of, recall_table
 from physadv.report.summary import summarise, summary_table
 from physadv.scene.catalog import load_grid, load_scene
@@ -264,4 +265,6 @@ def show(run: Path) -> None:
     others = summarise(trials.filter(pl.col("source") != "objects"))
     if others:
         out.print(summary_table(others))
+    if words := unprinted_words(read_json(run / "run.json")):
+        out.print(words, markup=False)
     out.print(f"Trials are in {run / TRIALS_NAME}. For the report: physadv report {run}")

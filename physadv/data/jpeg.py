@@ -1,52 +1,35 @@
-"""Photographs' JPEG decoded by OpenCV: the pixels that Pillow gives, in a third of its time."""
+"""Photographs' JPEG by libjpeg-turbo: the pixels that Pillow gives, in a third of its time."""
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-
-_START_OF_SCAN, _END_OF_IMAGE = 0xDA, b"\xff\xd9"
-_ALONE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
+import simplejpeg
 
 
 def decode_whole_jpeg(data: bytes) -> npt.NDArray[np.uint8] | None:
     """[H,W,3] uint8 RGB of a three-colour JPEG as stored, not turned by its EXIF.
 
     Returns:
-        None if the picture's data do not go on to its end, or OpenCV cannot decode it; libjpeg
-        would fill what is missing with grey.
+        None if there is a fault in it: libjpeg would fill what is missing with grey.
     """
-    scan = _first_scan(data)
-    if scan is None or data.find(_END_OF_IMAGE, scan) < 0:
-        return None
-    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:
+        return np.asarray(simplejpeg.decode_jpeg(data, "RGB", strict=True))
+    except ValueError:
         return None
-
-
-def _first_scan(data: bytes) -> int | None:
-    """Where the entropy-coded data begin, behind headers and whatever pictures are within them."""
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF:
-            at += 1
-        elif marker in _ALONE:
-            at += 2
-        elif marker == _START_OF_SCAN:
-            return at
-        else:
-            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return None
 
 
 def turned(rgb: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.uint8]:
     """A stored picture as its EXIF orientation (1 to 8) has it looked at."""
     if orientation in (5, 7):
-        rgb = rgb.transpose(1, 0, 2) if orientation == 5 else np.rot90(rgb, 2).transpose(1, 0, 2)
-    elif orientation in (2, 4):
-        rgb = rgb[:, ::-1] if orientation == 2 else rgb[::-1]
-    else:
-        rgb = np.rot90(rgb, {3: 2, 6: 3, 8: 1}.get(orientation, 0))
-    return np.ascontiguousarray(rgb)
+        rgb = np.asarray(cv2.transpose(rgb), np.uint8)
+    if orientation in (2, 4):
+        return np.asarray(cv2.flip(rgb, 1 if orientation == 2 else 0), np.uint8)
+    return turned_clockwise(rgb, {3: 2, 6: 1, 7: 2, 8: 3}.get(orientation, 0))
+
+
+def turned_clockwise(rgb: npt.NDArray[np.uint8], quarter_turns: int) -> npt.NDArray[np.uint8]:
+    """The picture after 0 to 3 quarter turns; four times as fast as copying numpy's view of it."""
+    if quarter_turns == 0:
+        return rgb
+    how = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE)
+    return np.asarray(cv2.rotate(rgb, how[quarter_turns - 1]), np.uint8)

@@ -21,6 +21,7 @@ RAW_SUFFIXES = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", 
 SUFFIXES = (*IMAGE_SUFFIXES, ".tif", ".tiff", *HEIC_SUFFIXES, *RAW_SUFFIXES)
 
 _MOVING = {"GIF", "PNG", "WEBP", "TIFF", "AVIF"}  # MPO and HEIC hold further views of one still
+_SRGB_CURVE = (2.4, 12.92)  # power and slope near black, IEC 61966-2-1
 _RAW_TURNS = {0: 0, 3: 2, 5: 3, 6: 1}  # LibRaw's flip, as clockwise quarter turns
 
 
@@ -120,12 +121,17 @@ def _opens_heic() -> bool:
 
 
 def _develop(name: str, data: bytes) -> Photograph:
-    """A RAW file with the camera's own white balance, as LibRaw develops it to 8-bit sRGB."""
+    """A RAW file as LibRaw develops it to 8-bit sRGB, by the camera's own white balance.
+
+    As bright as it was exposed: what a pixel becomes does not depend on the rest of the picture.
+    """
     rawpy = _rawpy(name)
     try:
         with rawpy.imread(io.BytesIO(data)) as raw:
             turns = _RAW_TURNS.get(int(raw.sizes.flip), 0)
-            rgb = raw.postprocess(use_camera_wb=True, output_bps=8)
+            rgb = raw.postprocess(
+                use_camera_wb=True, no_auto_bright=True, gamma=_SRGB_CURVE, output_bps=8
+            )
     except rawpy.LibRawError as error:
         raise UserError(
             f"read image {name}",

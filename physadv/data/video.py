@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 from physadv.checks import UserError
 from physadv.data.files import sha256_of
 from physadv.data.film import FilmFault, Frame, Picture, Sampling
+from physadv.data.jpeg import turned_clockwise
 
 _HD_HEIGHT = 720  # from here an untagged film is BT.709, below BT.601, as players take it
 _LOOKED_AT = 32  # frames by which it is told whether an AVI's are in order
@@ -229,4 +230,4 @@ def _upright(frame: VideoFrame) -> Picture:
         matrix = _BT709 if min(frame.height, frame.width) >= _HD_HEIGHT else _BT601
     rgb = np.asarray(frame.to_ndarray(format="rgb24", src_colorspace=matrix), dtype=np.uint8)
     turns = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(rgb, turns)) if turns else rgb
+    return turned_clockwise(rgb, -turns % 4)

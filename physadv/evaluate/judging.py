@@ -1,6 +1,6 @@
 """Asking a classifier about crops, and turning its answers into Trials."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from physadv.victim.protocol import ClassifierVictim
 Picture = npt.NDArray[np.uint8]
 Array = npt.NDArray[np.float64]
 
+_MOST_PX = 4_000_000  # that are floats at a time
 CROP_JITTER = 0.10  # of the box's size, on its centre and on its size
 
 
@@ -80,7 +81,11 @@ def ask(victim: ClassifierVictim, crops: Sequence[Picture]) -> list[Answer]:
     by_size: dict[tuple[int, ...], list[int]] = {}
     for index, crop in enumerate(crops):
         by_size.setdefault(crop.shape, []).append(index)
-    fitted = [victim.fit(_batch([crops[i] for i in same], victim)) for same in by_size.values()]
+    fitted = [
+        victim.fit(_batch(part, victim))
+        for same in by_size.values()
+        for part in _parts([crops[i] for i in same])
+    ]
     if len({images.shape[1:] for images in fitted}) == 1:
         fitted = [torch.cat(fitted)]
     logits = torch.cat([victim.logits(images) for images in fitted])
@@ -94,6 +99,13 @@ def ask(victim: ClassifierVictim, crops: Sequence[Picture]) -> list[Answer]:
     order = [index for same in by_size.values() for index in same]
     found = {i: Answer(c, s) for i, c, s in zip(order, classes, scores, strict=True)}
     return [found[index] for index in range(len(crops))]
+
+
+def _parts(crops: Sequence[Picture]) -> Iterator[Sequence[Picture]]:
+    """Crops of one size, as many at a time as do not fill the memory: photographs one by one."""
+    many = max(1, _MOST_PX // (crops[0].shape[0] * crops[0].shape[1]))
+    for first in range(0, len(crops), many):
+        yield crops[first : first + many]
 
 
 def _batch(crops: Sequence[Picture], victim: ClassifierVictim) -> torch.Tensor:

@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from physadv.calibrate.fiducials import FoundSheet, corner_names, find_sheets
+from physadv.data.jpeg import turned_clockwise
 from physadv.export.codes import CORNERS
 from physadv.export.sheetfile import SheetLayout
 from physadv.types import Treatment
@@ -92,12 +94,12 @@ def look_over(
     notes = []
     corners = sheet.corners_px
     if sheet.mirrored:
-        picture = np.ascontiguousarray(picture[:, ::-1])
+        picture = np.asarray(cv2.flip(picture, 1), np.uint8)
         corners = {k: np.stack([width - v[:, 0], v[:, 1]], axis=1) for k, v in corners.items()}
         notes.append("mirrored by the camera; turned back")
     turns = _turns_to_upright(corners)
     if turns:
-        picture = np.ascontiguousarray(np.rot90(picture, -turns))
+        picture = turned_clockwise(picture, turns)
         corners = {k: _turned(v, width, height, turns) for k, v in corners.items()}
         height, width = picture.shape[:2]
         notes.append(f"its sheet was off by {_TURNED[turns]}; turned upright")

@@ -7,6 +7,7 @@ the light is written as g**(1/2.2) on them, so one matrix product does the work 
 import numpy as np
 import numpy.typing as npt
 
+from physadv.artwork.printer import PrinterProfile
 from physadv.scene.schema import Imaging
 
 Array = npt.NDArray[np.float64]
@@ -14,6 +15,24 @@ Array = npt.NDArray[np.float64]
 GAMMA = 2.2
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 FIELD = 10  # cells of the light field along each side
+
+
+def print_responses(
+    ranges: Imaging, printer: PrinterProfile | None, count: int, generator: np.random.Generator
+) -> tuple[Array, Array]:
+    """Draw how ``count`` prints differ from what is known of the printer.
+
+    Of an unknown printer gain and offset of every channel spread by ``printer_sd``. A measured one
+    has its own map, around which colours spread by the profile's ``residual_sd``: an offset of that
+    spread stands in for it.
+
+    Returns:
+        Gains and offsets [N,3] on sRGB-coded values, to be applied behind the profile's map.
+    """
+    gain, offset = generator.standard_normal((2, count, 3))
+    if printer is None:
+        return 1 + ranges.printer_sd * gain, ranges.printer_sd * offset
+    return np.ones_like(gain), np.array(printer.residual_sd) * offset
 
 
 def colour_transforms(

@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from physadv.artwork.printer import PrinterProfile
 from physadv.imaging.cloth import CONTROL, displacement
-from physadv.imaging.light import colour_transforms, light_fields
+from physadv.imaging.light import colour_transforms, light_fields, print_responses
 from physadv.scene.schema import Imaging
 
 _LEAST_LEVEL_TX = 4
@@ -65,6 +66,7 @@ def sample_tiles(
     generator: np.random.Generator,
     device: torch.device,
     cloth: float = 0.0,
+    printer: PrinterProfile | None = None,
 ) -> Tiles:
     """Draw printer, light and noise for patches at given places.
 
@@ -78,12 +80,12 @@ def sample_tiles(
         generator: Source of the draws.
         device: Where colours and light live; the draws do not depend on it.
         cloth: How far control points of the print stray, as a share of its side.
+        printer: Through which the patch goes before it is placed; None where it is unknown.
     """
     count = len(side)
-    gain = 1 + generator.normal(0, ranges.printer_sd, (count, 1, 3))
-    printed = generator.normal(0, ranges.printer_sd, (count, 3))
+    gain, printed = print_responses(ranges, printer, count, generator)
     light, light_bias = colour_transforms(ranges, count, generator)
-    matrix = light * gain
+    matrix = light * gain[:, None]
     bias = np.einsum("mij,mj->mi", light, printed) + light_bias
     fields = light_fields(ranges, count, generator)
     noise_sd = ranges.noise_sd.sample(generator, count)

@@ -13,8 +13,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from physadv.artwork.printer import PrinterProfile
 from physadv.imaging.framing import Framing, as_crops
-from physadv.imaging.light import colour_transforms, light_fields
+from physadv.imaging.light import colour_transforms, light_fields, print_responses
 from physadv.imaging.optics import blur_kernels
 from physadv.scene.pose import Pose
 from physadv.scene.schema import Imaging, Scene
@@ -83,6 +84,7 @@ def sample_views(
     device: torch.device | str = "cpu",
     imaging: Imaging | None = None,
     framing: Framing = as_crops,
+    printer: PrinterProfile | None = None,
 ) -> Views:
     """Draw ``count`` views of a scene's carrier.
 
@@ -96,6 +98,7 @@ def sample_views(
         device: Where the tensors live; the draws do not depend on it.
         imaging: Imaging ranges; the scene's own by default.
         framing: What each view shows: the carrier's crop, or a window around it.
+        printer: Through which the artwork goes before it is stuck; None where it is unknown.
 
     Returns:
         The views.
@@ -116,8 +119,7 @@ def sample_views(
     # Lengths given on the sensor scale by these.
     zoom = np.array([frame.zoom for frame in frames])
     prints = PRINTS_PER_BATCH if count % PRINTS_PER_BATCH == 0 else 1
-    gain = 1 + generator.normal(0, ranges.printer_sd, (prints, 3))
-    offset = generator.normal(0, ranges.printer_sd, (prints, 3))
+    gain, offset = print_responses(ranges, printer, prints, generator)
     light = light_fields(ranges, count, generator)
     colour, bias = colour_transforms(ranges, count, generator)
     kernels, sigma = blur_kernels(ranges, zoom, generator)

@@ -122,4 +122,5 @@ class ViewsTask:
             pool=len(audience.backgrounds),
             device=self.problem.device,
             framing=audience.framing,
+            printer=self.problem.printer,
         )

@@ -146,7 +146,9 @@ class HideTask:
         )
         images = crops.images
         if colours is not None:
-            tiles = place_patches(self.scene, self.scene.placement, crops, generator, self.device)
+            tiles = place_patches(
+                self.scene, self.scene.placement, crops, generator, self.device, self.printer
+            )
             seen, coverage = render_tiles(self._on_paper(colours), tiles)
             if self.scene.occlusion:
                 coverage = coverage * visible(crops, tiles)
@@ -174,6 +176,7 @@ def place_patches(
     crops: Crops,
     generator: np.random.Generator,
     device: torch.device,
+    printer: PrinterProfile | None = None,
 ) -> Tiles:
     """Draw a place on every object of the crops."""
     count = len(crops.boxes)
@@ -184,5 +187,5 @@ def place_patches(
     centre = crops.boxes[:, :2] + (np.array(scene.patch.centre) + shift) * size
     roll = np.deg2rad(placement.roll_deg.sample(generator, count))
     return sample_tiles(
-        scene.imaging, crops.frame, centre, side, roll, generator, device, placement.cloth
+        scene.imaging, crops.frame, centre, side, roll, generator, device, placement.cloth, printer
     )

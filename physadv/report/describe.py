@@ -109,12 +109,32 @@ def manifest_rows(manifest: Mapping[str, Any]) -> list[Row]:
         ("Seed", value_text(manifest.get("seed"))),
         ("Versions", value_text(manifest.get("versions"))),
         ("Time, s", value_text(manifest.get("timings_s"))),
-        ("Options", value_text(manifest.get("options"))),
+        ("Options", value_text(_without_weights(manifest.get("options")))),
         ("Results of the optimiser", value_text(manifest.get("results"))),
         ("Judged", value_text(manifest.get("evaluations"))),
         ("Skipped", value_text(manifest.get("skipped"))),
     ]
     return [(name, words) for name, words in rows if words != text.NONE]
+
+
+def _without_weights(options: Any) -> Any:
+    """Options, of a printer only which model it is and how well that foretells colours."""
+    printer = options.get("printer") if isinstance(options, Mapping) else None
+    if not isinstance(printer, Mapping):
+        return options
+    told = {key: printer[key] for key in ("kind", "delta_e", "residual_sd") if key in printer}
+    return {**options, "printer": told}
+
+
+def unprinted_words(manifest: Mapping[str, Any]) -> str:
+    """What simulated figures do not show of an artwork made for a printer; empty of others."""
+    if not (manifest.get("options") or {}).get("printer"):
+        return ""
+    return (
+        "The artwork was made for a measured printer. Simulations and composites show the colours "
+        "that are sent to it, not those that it gives: their figures are not those of prints, and "
+        "may be far worse or better. Print it and use `physadv evaluate captures`."
+    )
 
 
 def _figure(value: Any) -> str:

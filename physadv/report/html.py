@@ -204,6 +204,8 @@ def _notices(
             "Some trials are of another artwork than the one shown here "
             f"({', '.join(sorted(name[:12] for name in others))}): judge this one again."
         )
+    if summaries and (words := describe.unprinted_words(manifest)):
+        found.append(words)
     doubtful = [
         f"{s.victim} on {s.group} in {s.failing_cells} of {text.plural(len(s.cells), 'cell')}"
         for s in summaries

@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from physadv.artwork.files import Artwork
-from physadv.report import text
+from physadv.report import describe, text
 from physadv.report.contacts import galleries
 from physadv.report.curves import recall_plot
 from physadv.report.figures import history_plot
@@ -40,6 +40,7 @@ def objects_context(
         "run_name": run.resolve().name,
         "artwork": artwork,
         "manifest": manifest,
+        "unprinted": describe.unprinted_words(manifest) if summaries else "",
         "hidden": str(names[0]),
         "summaries": summaries,
         "curves": [Markup(recall_plot(s, (*CONFIDENCES, *s.best))) for s in summaries],

@@ -1,4 +1,4 @@
-"""JPEG by OpenCV against Pillow: the same pixels, the same way up, nothing filled in."""
+"""JPEG by libjpeg-turbo against Pillow: the same pixels, the same way up, nothing filled in."""
 
 import io
 import os

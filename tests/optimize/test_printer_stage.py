@@ -19,19 +19,42 @@ from physadv.scene.catalog import load_object_scene
 COLOURS = tuple(tuple(float(v) for v in row) for row in PRINTABLE_30)
 
 
-def exchanging(order):
+def exchanging(order, residual_sd=0.0):
     """A printer that gives channel ``order[i]`` of what it is sent as channel i."""
     matrix = np.zeros((4, 3))
     matrix[list(order), range(3)] = 1.0
     rows = tuple(tuple(row) for row in matrix.tolist())
-    return PrinterProfile("affine", (rows,), COLOURS, (0.0, 0.0, 0.0), 0.0)
+    return PrinterProfile("affine", (rows,), COLOURS, (residual_sd,) * 3, 0.0)
+
+
+def guessing(scene, printer_sd):
+    """The scene with a guess of how much prints differ."""
+    imaging = scene.imaging.model_copy(update={"printer_sd": printer_sd})
+    return scene.model_copy(update={"imaging": imaging})
 
 
 def test_a_printer_that_changes_nothing_changes_nothing(scene, colour_victim, short, tmp_path):
+    scene = guessing(scene, 0.0)
     recipe = Recipe("green", layout="stickers", settings=short)
     plain = generate(scene, [colour_victim], recipe, tmp_path / "plain")
     same = replace(recipe, printer=exchanging((0, 1, 2)))
     assert generate(scene, [colour_victim], same, tmp_path / "same").sha256 == plain.sha256
+
+
+def test_what_the_profile_did_not_explain_is_noise(scene, colour_victim, short, tmp_path):
+    """The scene's own guess of the printer is not used beside it."""
+
+    def made(name, residual_sd, printer_sd):
+        recipe = Recipe(
+            "green", layout="poster", settings=short, printer=exchanging((0, 1, 2), residual_sd)
+        )
+        return generate(
+            guessing(scene, printer_sd), [colour_victim], recipe, tmp_path / name
+        ).sha256
+
+    plain = made("plain", 0.0, 0.0)
+    assert made("guessed", 0.0, 0.3) == plain
+    assert made("measured", 0.1, 0.0) != plain
 
 
 def test_what_is_best_on_paper_is_sent(still_scene, colour_victim, tmp_path):

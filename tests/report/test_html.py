@@ -220,6 +220,21 @@ def test_trials_of_another_artwork_are_pointed_out(full_run):
     assert "Some trials are of another artwork" in page.text
 
 
+def test_simulated_figures_of_artwork_for_a_printer_are_not_passed_off_as_prints(full_run):
+    _, plain = report(full_run)
+    assert "not those of prints" not in plain
+    manifest = json.loads((full_run / "run.json").read_text())
+    weights = [[[0.123456, 0.5, 0.5]]]
+    profile = {"kind": "polynomial", "delta_e": 1.5, "residual_sd": [0.01] * 3, "weights": weights}
+    manifest["options"] = {**(manifest.get("options") or {}), "printer": profile}
+    (full_run / "run.json").write_text(json.dumps(manifest))
+    page, _ = report(full_run)
+    assert "made for a measured printer" in page.text
+    assert "not those of prints" in page.text
+    assert "polynomial" in page.text
+    assert "0.123456" not in page.text
+
+
 def test_errors(tmp_path, full_run):
     with pytest.raises(UserError, match="no such run folder"):
         write_report(tmp_path / "nowhere")
