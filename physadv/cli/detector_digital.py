@@ -13,16 +13,22 @@ from physadv.data.coco import read_coco
 from physadv.data.environment import choose_device, versions
 from physadv.data.files import atomic_path, write_json
 from physadv.evaluate.detector_digital import (
+    CLEAN,
     Aim,
     check_detector_attacks,
     evaluate_detector_digital,
+    picture_name,
 )
-from physadv.report.detector_digital import sighting_table, summarise_sightings
+from physadv.report.detector_digital import (
+    sighting_table,
+    summarise_sightings,
+    write_detector_digital,
+)
 from physadv.report.rates import Rate
 from physadv.seeding import generator_for
 from physadv.victim.detectors import load_detector
 
-ROWS, PICTURES = "detections.parquet", "pictures"
+ROWS, PICTURES, PAGE = "detections.parquet", "pictures", "digital.html"
 
 
 def detector_digital(
@@ -69,18 +75,39 @@ def detector_digital(
     with atomic_path(folder / ROWS) as temporary:
         rows.write_parquet(temporary)
     found = summarise_sightings(rows)
+    objects = sum(len(photo.boxes) for photo in chosen)
+    facts = {
+        "victim": loaded.name,
+        "weights": loaded.weights_sha256,
+        "object": object_name,
+        "target": target,
+        "steps": steps,
+        "seed": seed,
+        "command": shlex.join(["physadv", *sys.argv[1:]]),
+    }
+    write_detector_digital(
+        folder / PAGE,
+        rows,
+        {
+            (photo.sha256, title): (
+                photo.path if title == CLEAN else folder / PICTURES / picture_name(photo, title)
+            )
+            for photo in chosen
+            for title in rows["treatment"].unique()
+        },
+        {
+            **facts,
+            "objects": objects,
+            "photographs": len(chosen),
+            "version": versions()["physadv"],
+        },
+    )
     write_json(
         folder / "run.json",
         {
-            "victim": loaded.name,
-            "weights": loaded.weights_sha256,
+            **facts,
             "data": str(data),
-            "object": object_name,
-            "target": target,
             "photographs": [photo.sha256 for photo in chosen],
-            "steps": steps,
-            "seed": seed,
-            "command": shlex.join(["physadv", *sys.argv[1:]]),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - started, 1),
             "versions": versions(),
@@ -96,13 +123,12 @@ def detector_digital(
             ],
         },
     )
-    objects = sum(len(photo.boxes) for photo in chosen)
     out.print(f"{loaded.name}: {objects} labelled {object_name} in {len(chosen)} photographs")
     out.print(sighting_table(found, target))
     blind = rows.filter(~rows["felt"])["treatment"].value_counts()
     for treatment, many in blind.iter_rows():
         out.print(f"{treatment}: no gradient for {many} objects, pictures left as they were")
-    out.print(str(folder / PICTURES), markup=False)
+    out.print(str(folder / PAGE), markup=False)
 
 
 def _record(rate: Rate) -> dict[str, object]:

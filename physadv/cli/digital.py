@@ -97,7 +97,9 @@ def digital(
     target: Annotated[
         str,
         typer.Option(
-            metavar="CLASS", help="On a detector: what the objects are to be taken for [nothing]."
+            metavar="CLASS",
+            help="Class to reach, by name or index; images of it are left out [any wrong one]. On "
+            "a detector: what the objects are to be taken for [nothing].",
         ),
     ] = "",
     seed: Seed = 0,
@@ -127,25 +129,37 @@ def digital(
             device=device,
         )
         return
-    if target:
+    if target and transfer_to:
         raise UsageError(
-            f"--target {target}", "the data are not a COCO json", "It is for detectors alone."
+            f"--target {target} with --transfer-to",
+            "transfer counts images that are misread, as whatever",
+            "Give one of both.",
         )
-    tasks = plan_attacks(attack, eps or [], norm.value, steps, seed)
+    tasks = plan_attacks(attack, eps or [], norm.value, steps, seed, targeted=bool(target))
     chosen = choose_device(device)
     check_distinct([victim, *(transfer_to or [])])
     loaded = load_victim(victim).to(chosen)
+    target_index = loaded.class_index(target) if target else None
     others = [load_victim(name).to(chosen) for name in transfer_to or []]
     images = read_labelled(data, count=count, size_px=loaded.input_px, seed=seed)
     started = time.monotonic()
     with progress_line() as line:
-        result = evaluate_digital(loaded, images, tasks, others=others, progress=line.update)
+        result = evaluate_digital(
+            loaded,
+            images,
+            tasks,
+            target_index=target_index,
+            others=others,
+            progress=line.update,
+        )
+    attacked = result.samples["image"].n_unique()
     command = shlex.join(["physadv", *sys.argv[1:]])
     facts = {
         "victim": loaded.name,
         "weights": loaded.weights_sha256,
         "data": images.kind,
-        "images": len(images.labels),
+        "images": attacked,
+        "target": "" if target_index is None else loaded.class_names[target_index],
         "seed": seed,
         "version": versions()["physadv"],
         "command": command,
@@ -211,7 +225,7 @@ def digital(
     if summaries:
         clean = summaries[0]
         out.print(
-            f"{loaded.name} on {len(images.labels)} images of {images.kind}: top 1 "
+            f"{loaded.name} on {attacked} images of {images.kind}: top 1 "
             f"{clean.clean.k}/{clean.clean.n}, top 5 {clean.clean_top5.k}/{clean.clean_top5.n}"
         )
     out.print(digital_table(summaries, norm.value))

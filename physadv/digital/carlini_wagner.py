@@ -154,31 +154,30 @@ def descend(
     held = torch.zeros_like(found.held)
     first = torch.zeros_like(size)
     quarter = steps - max(1, steps // 4)
+    values = first
     for step in range(steps):
-        with torch.enable_grad():
-            variable.requires_grad_(True)
-            smooth = (torch.tanh(variable) + 1) / 2
-            if mask is not None:
-                smooth = torch.where(mask, smooth, clean)
-            # Forward the rounded image, backward as if it had not been rounded.
-            point = smooth + (rounded(smooth.detach()) - smooth.detach())
-            distance = (point - clean).flatten(1).square().sum(dim=1)
-            logits = problem.logits(point, rows)
-            values = problem.loss(logits, rows, f)
-            total = distance + c * values
-        gradient = problem.differentiate(total, variable, rows)
-        variable = variable.detach()
-        fooled, lengths = problem.fooled(logits.detach(), rows), distance.detach().sqrt()
+        curve = torch.tanh(variable)
+        smooth = (curve + 1) / 2
+        # Forward the rounded image, backward as if it had not been rounded.
+        point = rounded(smooth)
+        if mask is not None:
+            point = torch.where(mask, point, clean)
+        delta = point - clean
+        gradient, logits, values = problem.gradient(point, rows, f)
+        fooled, lengths = problem.fooled(logits, rows), length(delta, "l2")
         shorter = fooled & (lengths < size)
         size = torch.where(shorter, lengths, size)
-        best = torch.where(column(shorter), point.detach(), best)
+        best = torch.where(column(shorter), point, best)
         if step == 0:
-            first = values.detach()
+            first = values
         if step >= quarter:
             held |= fooled
+        gradient = (2 * delta + column(c) * gradient) * (1 - curve.square()) / 2
+        if mask is not None:
+            gradient = gradient * mask
         mean.lerp_(gradient, 0.1)
         square.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
         pace = rate * (1 + 0.99 * math.cos(math.pi * step / steps)) / 2
         spread = (square / (1 - 0.999 ** (step + 1))).sqrt_().add_(1e-8)
         variable.addcdiv_(mean, spread, value=-pace / (1 - 0.9 ** (step + 1)))
-    return Search(best, size, held, values.detach() < 0.95 * first)
+    return Search(best, size, held, values < 0.95 * first)

@@ -1,8 +1,10 @@
 """One attack's samples: which are open, what was found for each, and what became of it."""
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import repeat
 
 import numpy as np
 import torch
@@ -23,6 +25,8 @@ from physadv.seeding import generator_for
 
 _GPU_INTERVAL = 10  # steps between two looks at what is done: each makes the host wait
 _VOTES = 9  # looks at an image where the model is random
+_CHUNK = 200_000  # input values per pass on a CPU: the activations of more leave its cache
+_FEWEST = 16  # samples in such a pass
 
 
 def rounded(images: Tensor) -> Tensor:
@@ -108,6 +112,11 @@ class Problem:
         """Samples that can be attacked and are not settled."""
         return (self._right & (self.grade < 2)).nonzero().flatten()
 
+    @property
+    def gradients(self) -> int:
+        """Gradients taken so far, over all samples; on a GPU the host waits for this."""
+        return int(self._backwards.sum())
+
     def generators(self, rows: Tensor, *keys: str | int, seed: int) -> list[np.random.Generator]:
         """One generator a row, keyed by the sample's pixels, not by its place in the batch."""
         pixels = self.images[rows].cpu().numpy()
@@ -161,7 +170,34 @@ class Problem:
     def gradient(
         self, candidates: Tensor, rows: Tensor, loss: Loss, aims: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Gradient [n,C,H,W] of ``loss`` (see there), the logits [n,K] and the loss [n]."""
+        """Gradient [n,C,H,W] of ``loss`` (see there), the logits [n,K] and the loss [n].
+
+        On a CPU the samples pass the model in chunks.
+        """
+        size = self._chunk_size(candidates)
+        if len(rows) <= size:
+            return self._gradient(candidates, rows, loss, aims)
+        towards = repeat(None) if aims is None else aims.split(size)
+        parts = [
+            self._gradient(points, some, loss, aim)
+            for points, some, aim in zip(
+                candidates.split(size), rows.split(size), towards, strict=False
+            )
+        ]
+        gradients, logits, values = zip(*parts, strict=True)
+        return torch.cat(gradients), torch.cat(logits), torch.cat(values)
+
+    def _chunk_size(self, candidates: Tensor) -> int:
+        """Samples per pass: chunks as equal as can be."""
+        count = len(candidates)
+        if candidates.device.type != "cpu" or not count:
+            return max(count, 1)
+        most = max(_FEWEST, _CHUNK // candidates[0].numel())
+        return math.ceil(count / math.ceil(count / most))
+
+    def _gradient(
+        self, candidates: Tensor, rows: Tensor, loss: Loss, aims: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         with torch.enable_grad():
             inputs = candidates.detach().requires_grad_(True)
             logits = self.logits(inputs, rows)
@@ -184,7 +220,9 @@ class Problem:
         if found is None:
             return torch.zeros_like(inputs)
         found = torch.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0)
-        self._felt[rows] |= torch.linalg.vector_norm(found.flatten(1), torch.inf, dim=1) > 0
+        # Asking whether all are felt would make a GPU's host wait.
+        if found.device.type != "cpu" or not self._felt[rows].all():
+            self._felt[rows] |= (found != 0).flatten(1).any(dim=1)
         return found
 
     def fooled(self, logits: Tensor, rows: Tensor) -> Tensor:

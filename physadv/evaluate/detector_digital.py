@@ -76,10 +76,10 @@ def evaluate_detector_digital(
 
     Returns:
         A row per object and treatment (``clean`` first): treatment, attack, eps, photograph,
-        sha256, object, score, near_score, target_score, felt. ``score`` is the strongest confidence
-        of the true class on the object (IoU from .5), 0 below .01; ``near_score`` the same at any
-        overlap from .1; ``target_score`` that of the target class; ``felt`` False where the attack
-        found no gradient.
+        sha256, object, x1, y1, x2, y2 (its label, px), score, near_score, target_score, felt.
+        ``score`` is the strongest confidence of the true class on the object (IoU from .5), 0
+        below .01; ``near_score`` the same at any overlap from .1; ``target_score`` that of the
+        target class; ``felt`` False where the attack found no gradient.
 
     Raises:
         UserError: If a photograph or the folder cannot be used.
@@ -91,8 +91,7 @@ def evaluate_detector_digital(
             victim, photo, clean, attacks, aim, steps, seed
         ):
             if pictures is not None and attack != CLEAN:
-                name = f"{Path(photo.name).stem}-{photo.sha256[:8]}-{title.replace(' ', '-')}.png"
-                with atomic_path(pictures / name) as temporary:
+                with atomic_path(pictures / picture_name(photo, title)) as temporary:
                     Image.fromarray(shown).save(temporary)
             found = victim.detect([shown], _FLOOR)[0]
             for number, box in enumerate(photo.boxes):
@@ -108,6 +107,7 @@ def evaluate_detector_digital(
                         "photograph": photo.name,
                         "sha256": photo.sha256,
                         "object": number,
+                        **dict(zip(("x1", "y1", "x2", "y2"), box.tolist(), strict=True)),
                         "score": look.score,
                         "near_score": look.near_score,
                         "target_score": other,
@@ -116,6 +116,11 @@ def evaluate_detector_digital(
                 )
         progress(done, len(photos))
     return pl.DataFrame(rows)
+
+
+def picture_name(photo: AnnotatedPhoto, title: str) -> str:
+    """The file of what was shown under a treatment."""
+    return f"{Path(photo.name).stem}-{photo.sha256[:8]}-{title.replace(' ', '-')}.png"
 
 
 def _shown(

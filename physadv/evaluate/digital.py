@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -52,18 +52,29 @@ class DigitalResult:
 
 
 def plan_attacks(
-    names: Sequence[str], eps: Sequence[float], norm: str, steps: int | None = None, seed: int = 0
+    names: Sequence[str],
+    eps: Sequence[float],
+    norm: str,
+    steps: int | None = None,
+    seed: int = 0,
+    *,
+    targeted: bool = False,
 ) -> list[Task]:
     """Every attack at every budget; those without a budget once.
 
     Raises:
-        UsageError: If a name is unknown, a budget is missing, or an attack cannot do ``norm``.
+        UsageError: If a name is unknown, a budget is missing, or an attack cannot do ``norm`` or
+            has no target to choose.
     """
     tasks = []
     for name in names:
         check_name("attack", name, ATTACKS)
         known = inspect.signature(ATTACKS[name]).parameters
         options: dict[str, Any] = {}
+        if targeted and "targets" not in known:
+            raise UsageError(
+                f"attack {name} towards a target", "it has none to choose", "Leave --target out."
+            )
         if "seed" in known:
             options["seed"] = seed
         if steps is not None and "steps" in known:
@@ -90,6 +101,7 @@ def evaluate_digital(
     data: LabelledImages,
     tasks: Sequence[Task],
     *,
+    target_index: int | None = None,
     others: Sequence[ClassifierVictim] = (),
     progress: Callable[[str, int, int], None] = lambda title, done, total: None,
 ) -> DigitalResult:
@@ -99,34 +111,55 @@ def evaluate_digital(
         victim: Its module is shown the images as they are, grey ones with one channel.
         data: Images and labels; the labels' classes must be the victim's.
         tasks: From ``plan_attacks``.
+        target_index: Class to reach, a success in place of any wrong one; images of that class
+            are left out. Not with ``others``.
         others: Victims that every attack is made against too; what each finds is shown to all.
         progress: Called with a title, images done, images in all.
 
     Raises:
         UserError: If a victim does not know the labels' classes, or an attack refuses.
-        UsageError: If a victim is given twice.
+        UsageError: If a victim is given twice, or a target with others.
     """
     victims = (victim, *others)
     check_distinct([one.name for one in victims])
     for one in victims:
         _check_classes(one, data)
+    if target_index is not None:
+        if others:
+            raise UsageError(
+                "a target and other victims",
+                "transfer counts images that are misread, as whatever",
+                "Give one of both.",
+            )
+        kept = data.labels != target_index
+        if not kept.any():
+            raise UserError(
+                f"images to be read as {victim.class_names[target_index]}",
+                "all are of that class",
+                "Choose another class.",
+            )
+        files = tuple(name for name, keep in zip(data.files, kept, strict=True) if keep)
+        data = replace(data, images=data.images[kept], labels=data.labels[kept], files=files)
     images = torch.from_numpy(data.images).float() / 255
     labels = torch.from_numpy(data.labels)
     device = victim.device
     frames, moved, examples, rows, notes = [], [], {}, {}, {}
     done = 0
     for task in tasks:
-        kept: list[npt.NDArray[np.float32]] = []
+        shown: list[npt.NDArray[np.float32]] = []
         kept_rows: list[int] = []
         told: dict[str, None] = {}
         for start in range(0, len(images), _BATCH):
             batch = images[start : start + _BATCH].to(device)
             truth = labels[start : start + _BATCH].to(device)
-            found = ATTACKS[task.attack](victim, batch, truth, **task.options)
+            aims = {}
+            if target_index is not None:
+                aims["targets"] = torch.full_like(truth, target_index)
+            found = ATTACKS[task.attack](victim, batch, truth, **task.options, **aims)
             frame = _rows(victim, task, start, batch, truth, found)
             won = found.success.nonzero().flatten().tolist()
-            for n in won[: EXAMPLES - len(kept)]:
-                kept.append(torch.stack([batch[n], found.images[n]]).float().cpu().numpy())
+            for n in won[: EXAMPLES - len(shown)]:
+                shown.append(torch.stack([batch[n], found.images[n]]).float().cpu().numpy())
                 kept_rows.append(done + start + n)
             told |= dict.fromkeys(found.notes)
             frames.append(frame)
@@ -138,8 +171,8 @@ def evaluate_digital(
                 )
             progress(task.title, min(start + _BATCH, len(images)), len(images))
         done += len(images)
-        if kept:
-            examples[task.title], rows[task.title] = np.stack(kept), kept_rows
+        if shown:
+            examples[task.title], rows[task.title] = np.stack(shown), kept_rows
         notes[task.title] = tuple(told)
     transfers = pl.concat(moved) if moved else None
     return DigitalResult(pl.concat(frames), examples, rows, notes, transfers)

@@ -1,16 +1,26 @@
-"""Recall of a detector before and after digital attacks."""
+"""Recall of a detector before and after digital attacks: figures, a table, and a page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import polars as pl
+from PIL import Image, ImageDraw
 from rich import box
 from rich.table import Table
 
+from physadv.data.files import atomic_path, read_image_rgb
 from physadv.report import text
+from physadv.report.html import environment
+from physadv.report.pictures import Picture, embed
 from physadv.report.rates import Rate, pooled_rate
+from physadv.seeding import generator_for
 
 CONFIDENCES = (0.25, 0.4, 0.5)
+TEMPLATE = "detector_digital.html.j2"
+_PHOTOGRAPHS, _SHOWN_PX = 6, 420
+_FOUND, _TAKEN, _LOST = (0, 170, 60), (40, 110, 230), (225, 40, 40)
 
 
 @dataclass(frozen=True)
@@ -18,7 +28,8 @@ class Sighting:
     """One treatment at one least confidence, of all labelled objects.
 
     ``recall``: found, by a detection of the class with IoU from .5; ``near``: at any overlap from
-    .1; ``targeted``: reported as the target class. Intervals resample photographs.
+    .1; ``targeted``: the target class is reported on them and their own is not. Intervals resample
+    photographs.
     """
 
     treatment: str
@@ -26,6 +37,16 @@ class Sighting:
     recall: Rate
     near: Rate
     targeted: Rate
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One photograph as it was shown, its labels drawn in, and how many of them were found."""
+
+    title: str
+    picture: Picture
+    found: int
+    objects: int
 
 
 def summarise_sightings(
@@ -41,14 +62,17 @@ def summarise_sightings(
         Sighting(
             str(treatment),
             confidence,
-            *(
-                _rate(part, pl.col(column) >= confidence)
-                for column in ("score", "near_score", "target_score")
-            ),
+            _rate(part, pl.col("score") >= confidence),
+            _rate(part, pl.col("near_score") >= confidence),
+            _rate(part, _taken(confidence)),
         )
         for (treatment,), part in rows.group_by("treatment", maintain_order=True)
         for confidence in confidences
     ]
+
+
+def _taken(confidence: float) -> pl.Expr:
+    return (pl.col("target_score") >= confidence) & (pl.col("score") < confidence)
 
 
 def _rate(rows: pl.DataFrame, counts: pl.Expr) -> Rate:
@@ -75,3 +99,60 @@ def sighting_table(found: Sequence[Sighting], target: str) -> Table:
 def _plain(rate: Rate) -> str:
     limits = f" ({text.bare(rate.interval)})" if rate.interval else ""
     return f"{text.percent(rate.value)} {text.counts(rate)}{limits}".replace(text.NBSP, " ")
+
+
+def write_detector_digital(
+    path: Path,
+    rows: pl.DataFrame,
+    files: Mapping[tuple[str, str], Path],
+    facts: Mapping[str, Any],
+) -> None:
+    """Write one self-contained page.
+
+    Args:
+        path: Of the page.
+        rows: From ``evaluate_detector_digital``.
+        files: Pictures by photograph's sha256 and treatment, as they were shown.
+        facts: victim, weights, object, target, objects, photographs, steps, seed, version, command.
+
+    Raises:
+        UserError: If a picture cannot be read or the page not written.
+    """
+    photographs = rows["sha256"].unique(maintain_order=True).to_list()
+    order = generator_for(facts["seed"], "detector page").permutation(len(photographs))
+    gallery = [
+        [
+            _shot(str(treatment), files[photographs[n], str(treatment)], part)
+            for (treatment,), part in rows.filter(pl.col("sha256") == photographs[n]).group_by(
+                "treatment", maintain_order=True
+            )
+        ]
+        for n in order[:_PHOTOGRAPHS]
+    ]
+    page = (
+        environment()
+        .get_template(TEMPLATE)
+        .render(
+            facts=facts,
+            sightings=summarise_sightings(rows),
+            confidences=CONFIDENCES,
+            gallery=gallery,
+            text=text,
+        )
+    )
+    with atomic_path(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _shot(title: str, file: Path, rows: pl.DataFrame) -> Shot:
+    shown = Image.fromarray(read_image_rgb(file))
+    scale = min(1.0, _SHOWN_PX / shown.width)
+    small = shown.resize((round(scale * shown.width), round(scale * shown.height)))
+    draw = ImageDraw.Draw(small)
+    least = CONFIDENCES[0]
+    found = rows["score"] >= least
+    taken = rows.select(_taken(least)).to_series()
+    for n, corners in enumerate(rows.select("x1", "y1", "x2", "y2").iter_rows()):
+        colour = _FOUND if found[n] else _TAKEN if taken[n] else _LOST
+        draw.rectangle([scale * value for value in corners], outline=colour, width=2)
+    return Shot(title, embed(small, lossy=True), int(found.sum()), len(rows))

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from physadv.cli.main import main
+from physadv.report.digital import summarise_digital, worst_case
 
 MARGINS = (2, 5, 9, 14, 20)  # 8-bit steps by which each picture's red is above the border
 FACTORY = """
@@ -201,6 +202,45 @@ def test_a_detector_misses_people_in_pictures_that_are_kept(tmp_path, capsys):
     assert "found" in capsys.readouterr().out
 
 
+def test_a_target_is_the_only_success_and_its_own_images_are_left_out(reds, tmp_path, capsys):
+    out = tmp_path / "out"
+    words = ["--victim", "red_victim:make", "--data", reds, "--target", "0", "--device", "cpu"]
+    assert call(*words, "--attack", "fgsm", "--eps", 10 / 255, "--out", out) == 0
+    record = json.loads((out / "run.json").read_text())
+    assert record["images"] == 5
+    assert record["attacks"][0]["success"]["k"] == sum(margin < 10 for margin in MARGINS)
+    assert "to be read as" in (out / "digital.html").read_text()
+    for more in (["--attack", "deepfool"], ["--attack", "ddn", "--transfer-to", "red_victim:make"]):
+        assert call(*words, *more, "--out", tmp_path / "other") == 2
+        assert "target" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_third_class_is_no_success_and_is_not_read_rightly_either():
+    samples = pl.DataFrame(
+        {
+            "attack": ["pgd"] * 3,
+            "eps": [0.1] * 3,
+            "image": [0, 1, 2],
+            "label": [0, 0, 0],
+            "clean_prediction": [0, 0, 0],
+            "clean_top5": [True] * 3,
+            "top5": [True] * 3,
+            "prediction": [0, 1, 2],  # the target is 2
+            "success": [False, False, True],
+            "success_8bit": [False, False, True],
+            "status": ["failed", "failed", "succeeded"],
+            "linf": [0.1] * 3,
+            "forwards": [1] * 3,
+            "backwards": [1] * 3,
+        }
+    )
+    (summary,) = summarise_digital(samples, "linf")
+    assert (summary.success.k, summary.after.k) == (1, 1)
+    assert worst_case(samples, "linf", 0.1).k == 1
+    assert worst_case(samples, "linf", 0.05).k == 3
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -208,7 +248,6 @@ def test_a_detector_misses_people_in_pictures_that_are_kept(tmp_path, capsys):
         (["--data", "x.json", "--attack", "pgd"], "no budget"),
         (["--data", "x.json", "--attack", "pgd", "--eps", "0.1", "--norm", "l2"], "linf"),
         (["--data", "x.json", "--attack", "pgd", "--eps", "0.1", "--transfer-to", "y"], "linf"),
-        (["--data", ".", "--attack", "pgd", "--eps", "0.1", "--target", "dog"], "detectors alone"),
     ],
 )
 def test_wrong_requests_to_detectors(tmp_path, capsys, words, message):

@@ -1,6 +1,7 @@
 """Every attack against a linear victim, whose optimum is a formula."""
 
 import pytest
+import torch
 
 from physadv.digital.apgd import apgd
 from physadv.digital.bim import bim
@@ -11,7 +12,9 @@ from physadv.digital.ddn import ddn
 from physadv.digital.deepfool import deepfool
 from physadv.digital.fgsm import fgsm
 from physadv.digital.hop_skip_jump import hop_skip_jump
+from physadv.digital.losses import log_odds
 from physadv.digital.pgd import pgd
+from physadv.digital.problem import opened
 
 SLACK = 1.05
 
@@ -81,3 +84,24 @@ def test_budget_just_above_the_optimum_suffices(known_two, attack, norm):
         below += int(attack(*one, eps=0.99 * float(optimum[n]), norm=norm).success)
     assert below == 0
     assert above == len(known_two.images)
+
+
+def test_runs_on_saved_passes_cost_no_more_than_one_to_the_end(known):
+    budget = float(known.linf.median())  # half of the samples are done early, half never
+    once = apgd(known.model, known.images, known.labels, eps=budget, steps=20)
+    more = apgd(known.model, known.images, known.labels, eps=budget, steps=20, restarts=None)
+    assert 0 < int(more.success.sum()) < len(known.images)
+    assert (more.success >= once.success).all()
+    assert int(once.backwards.sum()) < int(more.backwards.sum()) <= 20 * len(known.images)
+
+
+def test_gradients_in_chunks_are_those_of_the_whole(known, monkeypatch):
+    rows = torch.arange(len(known.images))
+    with opened(known.model, known.images, known.labels) as problem:
+        whole = problem.gradient(known.images, rows, log_odds, (known.labels + 1) % 3)
+        monkeypatch.setattr("physadv.digital.problem._CHUNK", 7 * known.images[0].numel())
+        monkeypatch.setattr("physadv.digital.problem._FEWEST", 1)
+        parts = problem.gradient(known.images, rows, log_odds, (known.labels + 1) % 3)
+    for one, other in zip(whole, parts, strict=True):
+        torch.testing.assert_close(one, other)
+    assert problem.gradients == 2 * len(rows)

@@ -11,9 +11,14 @@ from physadv.evaluate.detector_digital import (
     Aim,
     check_detector_attacks,
     evaluate_detector_digital,
+    picture_name,
 )
 from physadv.evaluate.matching import look_at
-from physadv.report.detector_digital import sighting_table, summarise_sightings
+from physadv.report.detector_digital import (
+    sighting_table,
+    summarise_sightings,
+    write_detector_digital,
+)
 
 
 def test_recall_falls_with_the_budget_and_not_under_noise(red_detector, red_people, tmp_path):
@@ -54,6 +59,26 @@ def test_the_files_kept_are_what_was_judged_and_within_the_budget(
             assert row["score"] == pytest.approx(seen.score, abs=1e-6)
 
 
+def test_the_page_counts_and_shows_what_was_judged(red_detector, red_people, tmp_path):
+    photos = read_coco(red_people, ["person"]).photos[:2]
+    attacks = check_detector_attacks(["pgd"], [0.5])
+    kept = tmp_path / "kept"
+    rows = evaluate_detector_digital(red_detector, photos, attacks, Aim(0), steps=8, pictures=kept)
+    files = {
+        (photo.sha256, title): photo.path if title == "clean" else kept / picture_name(photo, title)
+        for photo in photos
+        for title in ("clean", "pgd 0.5")
+    }
+    facts = {"victim": "<red>", "weights": "0" * 64, "object": "person", "target": "", "steps": 8}
+    facts |= {"seed": 0, "objects": 2, "photographs": 2, "version": "1", "command": "physadv"}
+    write_detector_digital(tmp_path / "page.html", rows, files, facts)
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("<img") == 4
+    assert page.count("clean: 1 of 1 found") == page.count("pgd 0.5: 0 of 1 found") == 2
+    assert "&lt;red&gt;" in page
+    assert "http" not in page
+
+
 def test_counts_are_of_scores_at_or_above_the_confidence():
     rows = pl.DataFrame(
         {
@@ -61,7 +86,8 @@ def test_counts_are_of_scores_at_or_above_the_confidence():
             "sha256": ["a", "b", "c", "d"] * 2,
             "score": [0.25, 0.4, 0.5, 0.9, 0.0, 0.24, 0.3, 0.45],
             "near_score": [0.5, 0.5, 0.5, 0.9, 0.5, 0.3, 0.3, 0.45],
-            "target_score": [0.0] * 4 + [0.6, 0.3, 0.0, 0.0],
+            # What is still found as itself is not taken for the target.
+            "target_score": [0.0] * 4 + [0.6, 0.3, 0.9, 0.0],
         }
     )
     counted = [
@@ -73,8 +99,8 @@ def test_counts_are_of_scores_at_or_above_the_confidence():
         ("clean", 0.4, 3, 4, 0),
         ("clean", 0.5, 2, 4, 0),
         ("pgd 0.1", 0.25, 2, 4, 2),
-        ("pgd 0.1", 0.4, 1, 2, 1),
-        ("pgd 0.1", 0.5, 0, 1, 1),
+        ("pgd 0.1", 0.4, 1, 2, 2),
+        ("pgd 0.1", 0.5, 0, 1, 2),
     ]
     assert sighting_table(summarise_sightings(rows), "dog").row_count == 6
 
