@@ -242,8 +242,11 @@ def capture_tables(found: CaptureSummary) -> list[Table]:
     shown = [v for v in OUTCOMES if v != "target" or found.target_class]
     for verdict in shown:
         first.add_column(names.get(verdict, verdict), justify="right")
+    if found.sessions:
+        first.add_column(f"{found.aim}, over sessions", justify="right")
     for name, rates in found.outcomes.items():
-        first.add_row(name, *(_cell_text(rates[verdict]) for verdict in shown))
+        over = [_cell_text(found.pooled[name])] if found.sessions else []
+        first.add_row(name, *(_cell_text(rates[verdict]) for verdict in shown), *over)
     attacked = ARTWORK in found.treatments
     rows = found.cells if attacked else found.cell_hits
     second = Table(box=box.SIMPLE)
@@ -277,4 +280,7 @@ def cluster_note(found: CaptureSummary) -> str:
             f"{text.plural(many, 'session')}: too few for an interval over sessions. The values of "
             "each are below; intervals elsewhere take photographs as independent."
         )
-    return f"Pooled intervals are a bootstrap over {many} sessions."
+    return (
+        f"Intervals over sessions are a bootstrap over {many} of them; others take photographs as "
+        "independent, and are too narrow where those of a session are alike."
+    )
