@@ -24,6 +24,7 @@ from physadv.export.fieldplan import write_field_plan
 from physadv.export.sheetfile import SheetLayout, load_layouts
 from physadv.scene.catalog import load_grid
 from physadv.types import Treatment
+from physadv.units import M_PER_FOOT
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -163,15 +164,15 @@ def _notes(plan: SessionPlan, treatments: list[Treatment], sessions: int, rate: 
 def _print(plan: SessionPlan, notes: list[str], sized: bool) -> None:
     for note in notes[:1]:
         out.print(note, markup=False)
-    table = Table("station", "tape m", "yaw", "out m", "right m", box=box.SIMPLE)
+    table = Table("station", "tape m", "ft", "yaw", "out m", "right m", box=box.SIMPLE)
     if sized:
         table.add_column("target px", justify="right")
         table.add_column("cell px", justify="right")
-        table.add_column("")
     for one in plan.stations:
         row = [
             one.name,
             f"{one.distance_m:.2f}",
+            f"{one.distance_m / M_PER_FOOT:.1f}",
             f"{one.yaw_deg:g}",
             f"{one.along_m:.2f}",
             f"{one.across_m:+.2f}",
@@ -179,8 +180,10 @@ def _print(plan: SessionPlan, notes: list[str], sized: bool) -> None:
         if sized:
             row.append("-" if one.target_px is None else f"{one.target_px:.0f}")
             row.append("-" if one.cell_px is None else f"{one.cell_px:.1f}")
-            row.append(one.warning)
         table.add_row(*row)
     out.print(table)
+    for one in plan.stations:
+        if one.warning:
+            out.print(f"Station {one.name}: {one.warning}.", markup=False)
     if not sized:
         out.print("For sizes in pixels give --camera or --fov-deg.", markup=False)

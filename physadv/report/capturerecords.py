@@ -27,6 +27,7 @@ def records(found: CaptureSummary) -> dict[str, object]:
                 "control": one.control,
                 "difference": one.value,
                 "interval": [one.interval.low, one.interval.high],
+                "interval_over_sessions": one.by_session,
                 "adjusted": None
                 if one.adjusted is None
                 else {

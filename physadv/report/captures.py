@@ -12,7 +12,7 @@ from rich.table import Table
 from physadv.report import text
 from physadv.report.rates import Rate, pooled_rate, rate_of
 from physadv.report.summary import ARTWORK, CLEAN_FLOOR
-from physadv.stats.intervals import MIN_CLUSTERS, Interval, newcombe
+from physadv.stats.intervals import MIN_CLUSTERS, Interval, difference_of, newcombe
 from physadv.stats.stratified import Stratified, effective_size, stratified_difference
 from physadv.types import CAPTURED, NOTHING
 
@@ -27,14 +27,16 @@ Counts = tuple[int, int]
 class Contrast:
     """Success of the artwork minus that of a control.
 
-    ``interval`` is Newcombe's for independent photographs, ``adjusted`` Mantel and Haenszel's over
-    the cells that hold both.
+    ``interval`` is Newcombe's, from the rates' intervals over sessions where both have them
+    (``by_session``), else from those of independent photographs. ``adjusted`` is Mantel and
+    Haenszel's over the cells that hold both, for independent photographs.
     """
 
     control: str
     value: float
     interval: Interval
     adjusted: Stratified | None
+    by_session: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,7 @@ def _summary(rows: pl.DataFrame, victim: str, true_class: str, target: str) -> C
     cells = {name: _counts(part, "cell") for name, part in by.items()}
     hits = {name: _counts(part, "cell", "hit") for name, part in by.items()}
     order = sorted({cell for counted in cells.values() for cell in counted}, key=cell_order)
+    pooled = {name: pooled_rate(counted) for name, counted in clusters.items()}
     return CaptureSummary(
         victim,
         true_class,
@@ -142,9 +145,9 @@ def _summary(rows: pl.DataFrame, victim: str, true_class: str, target: str) -> C
             }
             for name, part in by.items()
         },
-        {name: pooled_rate(counted) for name, counted in clusters.items()},
+        pooled,
         {name: effective_size(counted) for name, counted in clusters.items()},
-        _contrasts(cells),
+        _contrasts(cells, pooled if told else {}),
         _by_cell(cells, order),
         _by_cell(hits, order),
         frozenset(
@@ -173,7 +176,9 @@ def _by_cell(
     }
 
 
-def _contrasts(cells: Mapping[str, Mapping[str, Counts]]) -> tuple[Contrast, ...]:
+def _contrasts(
+    cells: Mapping[str, Mapping[str, Counts]], pooled: Mapping[str, Rate]
+) -> tuple[Contrast, ...]:
     if ARTWORK not in cells:
         return ()
     own = cells[ARTWORK]
@@ -190,8 +195,15 @@ def _contrasts(cells: Mapping[str, Mapping[str, Counts]]) -> tuple[Contrast, ...
         adjusted = stratified_difference(
             [own.get(name, (0, 0)) for name in names], [other.get(name, (0, 0)) for name in names]
         )
-        interval = newcombe(k1, n1, k2, n2)
-        found.append(Contrast(control, k1 / n1 - k2 / n2, interval, adjusted))
+        own_limits, other_limits = (
+            pooled[name].interval if name in pooled else None for name in (ARTWORK, control)
+        )
+        value = k1 / n1 - k2 / n2
+        if own_limits is None or other_limits is None:
+            found.append(Contrast(control, value, newcombe(k1, n1, k2, n2), adjusted))
+            continue
+        interval = difference_of(k1 / n1, own_limits, k2 / n2, other_limits)
+        found.append(Contrast(control, value, interval, adjusted, by_session=True))
     return tuple(found)
 
 
@@ -230,7 +242,7 @@ def headline(found: CaptureSummary) -> str:
     best = found.contrasts[0]
     return (
         f"{words}, {text.points(best.value)} points against {best.control} "
-        f"({text.points_interval(best.interval)})."
+        f"({text.points_interval(best.interval)}{', over sessions' if best.by_session else ''})."
     )
 
 
@@ -242,8 +254,11 @@ def capture_tables(found: CaptureSummary) -> list[Table]:
     shown = [v for v in OUTCOMES if v != "target" or found.target_class]
     for verdict in shown:
         first.add_column(names.get(verdict, verdict), justify="right")
+    if found.sessions:
+        first.add_column(f"{found.aim}, over sessions", justify="right")
     for name, rates in found.outcomes.items():
-        first.add_row(name, *(_cell_text(rates[verdict]) for verdict in shown))
+        over = [_cell_text(found.pooled[name])] if found.sessions else []
+        first.add_row(name, *(_cell_text(rates[verdict]) for verdict in shown), *over)
     attacked = ARTWORK in found.treatments
     rows = found.cells if attacked else found.cell_hits
     second = Table(box=box.SIMPLE)
@@ -277,4 +292,7 @@ def cluster_note(found: CaptureSummary) -> str:
             f"{text.plural(many, 'session')}: too few for an interval over sessions. The values of "
             "each are below; intervals elsewhere take photographs as independent."
         )
-    return f"Pooled intervals are a bootstrap over {many} sessions."
+    return (
+        f"Intervals over sessions are a bootstrap over {many} of them; others take photographs as "
+        "independent, and are too narrow where those of a session are alike."
+    )
