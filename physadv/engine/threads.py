@@ -1,7 +1,7 @@
 """Items of a stream worked on side by side in threads, results in the order of the items."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -16,8 +16,8 @@ def in_threads(
     *,
     ahead: int,
     prepare: Callable[[], object] = lambda: None,
-) -> Iterator[Result]:
-    """``task(item)`` of every item, in order.
+) -> Generator[Result, None, None]:
+    """``task(item)`` of every item, in order. Closing it ends the threads.
 
     Args:
         task: Called in any of the threads.

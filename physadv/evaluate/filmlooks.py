@@ -6,7 +6,7 @@ many films are judged at once, then changes no bit of what they answer.
 
 import queue
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -52,22 +52,26 @@ def look_at_film(
     done = min(len(log.frames) for log in logs)
     why = ""
     live = isinstance(film, LiveCamera)
-    threads = 1 if live else min(torch.get_num_threads(), _MOST_THREADS)
+    lookers = [_Lookers.of(askers, chains)]
+    if not live:
+        try:
+            more = range(1, min(torch.get_num_threads(), _MOST_THREADS))
+            lookers += [lookers[0].for_thread() for _ in more]
+        except (TypeError, RuntimeError, NotImplementedError):
+            pass  # a user's module that cannot be copied looks at one sample at a time
+    threads = len(lookers)
     looking: queue.SimpleQueue[_Lookers] = queue.SimpleQueue()
-    for _ in range(threads):
-        looking.put(_Lookers.of(askers, chains))
+    for one in lookers:
+        looking.put(one)
     # What a camera shows is looked at as it comes, not after a queue.
     frames = film.frames(min(log.last for log in logs))
     source, ahead = (frames, 0) if live else (read_ahead(frames), threads)
     try:
-        with _threads_kept():
-            seen = in_threads(
-                partial(_look, looking),
-                source,
-                threads,
-                ahead=ahead,
-                prepare=partial(torch.set_num_threads, 1),
-            )
+        task, prepare = partial(_look, looking), partial(torch.set_num_threads, 1)
+        with (
+            _threads_kept(),
+            closing(in_threads(task, source, threads, ahead=ahead, prepare=prepare)) as seen,
+        ):
             for frame_index, time_s, tables in seen:
                 for number, table in tables.items():
                     logs[number].add(frame_index, time_s, table)
@@ -94,8 +98,15 @@ class _Lookers:
     ) -> "_Lookers":
         places = {id(log): number for number, (_, log) in enumerate(askers)}
         return _Lookers(
-            tuple((asker.for_thread(), log.last) for asker, log in askers),
-            tuple((one.for_thread(), log.last, places[id(eye)], eye) for one, log, eye in chains),
+            tuple((asker, log.last) for asker, log in askers),
+            tuple((chain, log.last, places[id(eye)], eye) for chain, log, eye in chains),
+        )
+
+    def for_thread(self) -> "_Lookers":
+        """Who looks in another one."""
+        return _Lookers(
+            tuple((asker.for_thread(), last) for asker, last in self.askers),
+            tuple((chain.for_thread(), last, n, log) for chain, last, n, log in self.chains),
         )
 
     def look(self, frame: Frame) -> dict[int, Array]:

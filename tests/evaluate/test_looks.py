@@ -102,6 +102,18 @@ def test_who_comes_later_sees_only_what_he_has_not(tmp_path):
     assert sorted(late.seen) == list(range(23))
 
 
+def test_who_cannot_be_copied_looks_at_one_sample_at_a_time(tmp_path):
+    class Single(Reader):
+        def for_thread(self):
+            raise TypeError("cannot pickle '_thread.lock' object")
+
+    single, beside = Single(), Reader()
+    with _log(tmp_path / "a") as a, _log(tmp_path / "b") as b:
+        look_at_film(DrawnFilm(), [(beside, b), (single, a)])
+        assert a.frames == b.frames == list(range(23))
+    assert single.seen == beside.seen == list(range(23))
+
+
 def test_what_came_before_a_fault_is_kept_and_the_fault_is_said(tmp_path):
     film, reader = DrawnFilm(breaks=14), Reader()
     with _log(tmp_path / "a") as log:
