@@ -130,6 +130,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=FOLDER, help="folder for the weights")
     arguments = parser.parse_args()
+    bundled = arguments.out == FOLDER
+    if bundled and arguments.recipe != "one-cycle":
+        parser.error(f"recipe {arguments.recipe}: the bundled weights are one-cycle's; give --out")
     torch.set_num_threads(1)
     folder = arguments.data or find_external("data/mnist")
     images, labels = load_digits(folder, "train")
@@ -140,7 +143,6 @@ def main() -> None:
         f"python scripts/train_lenet.py --recipe {arguments.recipe} --epochs {epochs} "
         f"--seed {arguments.seed}"
     )
-    bundled = arguments.out == FOLDER
     name = "mnist-lenet" if bundled else f"lenet-{arguments.recipe}-{epochs}-{arguments.seed}"
     path = arguments.out / f"{name}.safetensors"
     with atomic_path(path) as temporary:

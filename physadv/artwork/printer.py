@@ -27,8 +27,8 @@ class PrinterProfile:
     ``kind`` names the model: ``affine`` in sRGB (REAP), ``linear-light affine`` (Armory),
     ``polynomial`` of third degree, or a ``network`` of one hidden layer that adds to what was sent
     (SLAP). ``weights`` are its matrices, row by row. ``palette`` [K][3] are colours that the
-    printer gives, ``residual_sd`` [3] the spread of the chart around the model, and
-    ``delta_e`` the mean CIEDE2000 of colours that were held out.
+    printer gives, ``residual_sd`` [3] the spread of colours around what models foretold that were
+    not shown them, and ``delta_e`` the mean CIEDE2000 of such colours.
     """
 
     kind: Kind

@@ -119,10 +119,12 @@ def fit_models(sent: Array, seen: Array, seed: int = 0) -> tuple[PrinterProfile,
         seen: [N,3] what was seen on paper.
         seed: Of the parts and the network's first weights.
     """
-    errors = {kind: _held_out(kind, sent, seen, seed) for kind in KINDS}
+    told = {kind: _held_out(kind, sent, seen, seed) for kind in KINDS}
+    labs = srgb_to_lab(seen)
+    errors = {kind: delta_e_2000(srgb_to_lab(colours), labs) for kind, colours in told.items()}
     best = min(KINDS, key=lambda kind: float(errors[kind].mean()))
     weights = fit_model(best, sent, seen, seed)
-    residual = (_respond(best, weights, sent) - seen).std(axis=0)
+    residual = (told[best] - seen).std(axis=0)
     palette, _ = kmeans2(seen, _COLOURS, minit="++", rng=generator_for(seed, "printer palette"))
     profile = PrinterProfile(
         best,
@@ -157,15 +159,14 @@ def _gathered(measured: Array, cells: list[npt.NDArray[np.intp]]) -> Array:
 
 
 def _held_out(kind: Kind, sent: Array, seen: Array, seed: int) -> Array:
-    """[N] CIEDE2000 of every colour, predicted by a model that was not shown it."""
+    """[N,3] every colour as a model foretells it that was not shown it."""
     part = generator_for(seed, "printer folds").permutation(len(sent)) % _FOLDS
-    errors = np.empty(len(sent))
+    told = np.empty(sent.shape)
     for fold in range(_FOLDS):
         out = part == fold
         weights = fit_model(kind, sent[~out], seen[~out], seed)
-        told = _respond(kind, weights, sent[out])
-        errors[out] = delta_e_2000(srgb_to_lab(told), srgb_to_lab(seen[out]))
-    return errors
+        told[out] = _respond(kind, weights, sent[out])
+    return told
 
 
 def _respond(kind: Kind, weights: list[torch.Tensor], sent: Array) -> Array:

@@ -85,6 +85,7 @@ def detector_digital(
         "seed": seed,
         "command": shlex.join(["physadv", *sys.argv[1:]]),
     }
+    titles = rows["treatment"].unique().to_list()
     write_detector_digital(
         folder / PAGE,
         rows,
@@ -93,7 +94,7 @@ def detector_digital(
                 photo.path if title == CLEAN else folder / PICTURES / picture_name(photo, title)
             )
             for photo in chosen
-            for title in rows["treatment"].unique()
+            for title in titles
         },
         {
             **facts,

@@ -130,7 +130,11 @@ def _develop(name: str, data: bytes) -> Photograph:
         with rawpy.imread(io.BytesIO(data)) as raw:
             turns = _RAW_TURNS.get(int(raw.sizes.flip), 0)
             rgb = raw.postprocess(
-                use_camera_wb=True, no_auto_bright=True, gamma=_SRGB_CURVE, output_bps=8
+                use_camera_wb=True,
+                no_auto_bright=True,
+                adjust_maximum_thr=0.0,  # else the brightest pixel may become the new white
+                gamma=_SRGB_CURVE,
+                output_bps=8,
             )
     except rawpy.LibRawError as error:
         raise UserError(

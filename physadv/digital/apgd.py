@@ -127,7 +127,7 @@ def _run(
     old_size, old_best = size, best_value
     checkpoints, passed = _checkpoints(steps), 0
     for step in range(steps):
-        before = value
+        before, tried = value, point
         gradient, logits, value = problem.gradient(point, rows, loss, aims)
         way = _MEMORY * way + _evened(gradient)
         rising += value > before
@@ -145,7 +145,7 @@ def _run(
             way = torch.where(column(halved), best_way, way)
             rising, passed = torch.zeros_like(rising), step
         if problem.due(step):
-            kept = ~problem.offer(point, rows, logits)
+            kept = ~problem.offer(tried, rows, logits)
             if not kept.all():
                 rows, clean, point, way = rows[kept], clean[kept], point[kept], way[kept]
                 best, best_way, best_value = best[kept], best_way[kept], best_value[kept]

@@ -30,7 +30,7 @@ from physadv.evaluate.sighting import Sighting, look_over, sighting_from
 Picture = npt.NDArray[np.uint8]
 
 JOURNAL, THUMBS = "captures.jsonl", "thumbs"
-_FORMAT = 1  # of the journal's records; a new one has everything judged again
+_FORMAT = 2  # of the journal's records; a new one has everything judged again
 _BATCH = 4  # pictures of phones have up to 48 megapixels
 _THUMB_PX, _THUMB_QUALITY = 260, 80
 _THUMB_FROM = 4  # times as many pixels along a side are averaged

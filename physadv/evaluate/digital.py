@@ -156,7 +156,10 @@ def evaluate_digital(
             if target_index is not None:
                 aims["targets"] = torch.full_like(truth, target_index)
             found = ATTACKS[task.attack](victim, batch, truth, **task.options, **aims)
-            frame = _rows(victim, task, start, batch, truth, found)
+            misread = found.success
+            if target_index is not None:  # a target that is missed may be for a third class
+                misread = misread | (found.predictions != truth)
+            frame = _rows(victim, task, start, batch, truth, found, misread)
             won = found.success.nonzero().flatten().tolist()
             for n in won[: EXAMPLES - len(shown)]:
                 shown.append(torch.stack([batch[n], found.images[n]]).float().cpu().numpy())
@@ -196,6 +199,7 @@ def _rows(
     images: Tensor,
     labels: Tensor,
     found: Adversarials,
+    misread: Tensor,
 ) -> pl.DataFrame:
     clean, after = _answer(victim, images, labels), _answer(victim, found.images, labels)
     count = len(images)
@@ -213,6 +217,7 @@ def _rows(
             "top5": after[1],
             "status": list(found.status),
             "success": found.success.tolist(),
+            "misread": misread.tolist(),
             "success_8bit": found.success_8bit.tolist(),
             **{norm: getattr(found, norm).double().tolist() for norm in ("l0", "l1", "l2", "linf")},
             "forwards": found.forwards.tolist(),

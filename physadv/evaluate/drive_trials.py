@@ -107,13 +107,12 @@ def _with_film(
     ranges: Ranges,
 ) -> dict[str, Any]:
     """A film's record with what is known of the film and of how the object was followed."""
-    first = np.zeros(4) if track is None else track.boxes[0]
     heights = [None, None] if track is None else [float(track.boxes[i] @ _HEIGHT) for i in (0, -1)]
     return {
         "film": case.name,
         "treatment": film.treatment,
         "victim": victim.name,
-        "crop": crop_of(victim, Wanted(plan.true_names, box=first)),
+        "crop": _crop(victim, plan, track),
         **record,
         "distance_source": ranges.source,
         "height_px": heights,
@@ -188,8 +187,9 @@ def _times(followed: Followed) -> list[float]:
     return found
 
 
-def _crop(victim: Victim, plan: DrivePlan, track: Track) -> Crop:
-    return crop_of(victim, Wanted(plan.true_names, box=track.boxes[0]))
+def _crop(victim: Victim, plan: DrivePlan, track: Track | None) -> Crop:
+    box = np.zeros(4) if track is None else track.boxes[0]
+    return crop_of(victim, Wanted(plan.true_names, box=box))
 
 
 def _far_at_start(followed: Followed) -> float | None:

@@ -67,7 +67,9 @@ def look_at_film(
     frames = film.frames(min(log.last for log in logs))
     source, ahead = (frames, 0) if live else (read_ahead(frames), threads)
     try:
-        task, prepare = partial(_look, looking), partial(torch.set_num_threads, 1)
+        task = partial(_look, looking)
+        # A camera waits for nobody; each of its looks may have all processors.
+        prepare = (lambda: None) if live else partial(torch.set_num_threads, 1)
         with (
             _threads_kept(),
             closing(in_threads(task, source, threads, ahead=ahead, prepare=prepare)) as seen,

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from physadv.evaluate.signrim import refine_outline
+from physadv.evaluate.signrim import LEAST_PX, refine_outline
 from physadv.scene.faces import US_R1_1, StopFace, octagon
 
 Picture = npt.NDArray[np.uint8]
@@ -72,7 +72,9 @@ def find_outline(picture: Picture, box: Array, face: StopFace = US_R1_1) -> Arra
     if misfit > _MISFIT * span.mean() + _MISFIT_PX or turned > _MOST_TURN:
         return None
     found = np.concatenate([middle - span / 2, middle + span / 2])
-    return refine_outline(picture, found, face) if span.mean() < _SMALL_PX else found
+    if span.min() < LEAST_PX or span.mean() >= _SMALL_PX:
+        return found
+    return refine_outline(picture, found, face)
 
 
 @cache

@@ -22,6 +22,8 @@ _LUMA = np.array([0.2126, 0.7152, 0.0722])  # BT.709
 _OUTWARD_PX = 3.5  # of the rim that is compared; what lies further out is none of the sign's
 _INWARD, _INWARD_PX = 0.2, 2.5  # share of the sign's width, and at least
 _LEGEND_PX = 1.5  # left out around the legend
+LEAST_PX = 8
+"""Smaller signs show too little of their rim."""
 _ROOM_PX = 5.0  # beyond the rim, for the blur
 _BEHIND = 12  # directions in which what is behind has a colour of its own
 _BEHIND_SD = 60.0  # by which neighbouring ones differ
@@ -69,7 +71,7 @@ def refine_outline(picture: Picture, box: Array, face: StopFace) -> Array:
 
     Args:
         picture: [H,W,3] uint8 RGB.
-        box: [4] xyxy around the sign's outer edge, at least 8 px high and wide.
+        box: [4] xyxy around the sign's outer edge, at least ``LEAST_PX`` high and wide.
         face: Its border and legend.
 
     Returns:

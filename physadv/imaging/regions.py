@@ -1,7 +1,8 @@
 """The parts of views that show the carrier: all that has to be imaged with a gradient.
 
 A detector's window is mostly background, which does not depend on the artwork. Imaging the
-carrier's surroundings alone, and putting them back, gives the same gradient at a share of the cost.
+carrier's surroundings alone, and putting them back, gives the renderer's gradient at a share of the
+cost; the background beyond them stays sharp and is not compressed.
 """
 
 from collections.abc import Sequence

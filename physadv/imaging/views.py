@@ -31,7 +31,7 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Views:
-    """One batch of B views, rendered at ``size_px`` square; all tensors float32 on one device.
+    """One batch of B views, rendered at ``size_px`` square; values are float32 on one device.
 
     ``to_texture`` [B,3,3] maps normalised view coordinates to normalised texture coordinates
     (both [-1, 1] over the full extent, align_corners=False). ``print_gain`` and ``print_offset``

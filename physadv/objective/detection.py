@@ -96,9 +96,9 @@ def recall(
 ) -> tuple[Tensor, Tensor]:
     """How likely one head still finds each object: a smooth count of candidates above a confidence.
 
-    A logistic with scale ``scatter``, in logits, about the logit of ``confidence``. What it
-    counts is what the judge counts, so objects near the threshold weigh most and those far above
-    it, which a small patch cannot hide, least. It has little gradient where everything is found
+    A logistic with scale ``scatter``, in logits, about the logit of ``confidence``. So objects
+    near the threshold of a judge weigh most, and those far above it, which a small patch cannot
+    hide, least. It has little gradient where everything is found
     for certain: start from a patch made with ``hide``. Scaled so that its slope is at most 1, as
     that of ``hide``, so that weights of other terms mean the same beside both.
 

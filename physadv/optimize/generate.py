@@ -41,6 +41,7 @@ from physadv.scene.faces import face_reference, scene_face
 from physadv.scene.schema import Scene
 from physadv.types import GOALS, Goal
 from physadv.victim.detector import DetectorVictim
+from physadv.victim.precision import computes_in_bfloat16
 from physadv.victim.protocol import ClassifierVictim
 
 FIND, FIT = "find", "fit"
@@ -133,6 +134,8 @@ def generate(
         seed=recipe.settings.seed,
         options=recipe.options(),
     )
+    if opponents[1]:
+        manifest.options["bfloat16"] = computes_in_bfloat16(device)
     manifest.options["face_sha256"] = hashlib.sha256(face.tobytes()).hexdigest()
     if mask is not None:
         manifest.options["mask_sha256"] = hashlib.sha256(mask.tobytes()).hexdigest()

@@ -14,10 +14,11 @@ from physadv.artwork.files import JSON_NAME, Artwork, load_artwork, save_artwork
 from physadv.artwork.palette import check_printer, palette_record
 from physadv.artwork.parameterization import parameterization_of
 from physadv.artwork.printer import PrinterProfile
-from physadv.checks import UserError, check_range
+from physadv.checks import UserError, check_name, check_range
 from physadv.data.coco import AnnotatedPhoto, AnnotatedPhotos, split_scenes
 from physadv.data.files import read_json
 from physadv.imaging.crops import SHAPES, targets_of
+from physadv.objective.detection import HIDING
 from physadv.optimize.loop import Result, optimise
 from physadv.optimize.objects import HideSettings, HideTask
 from physadv.optimize.run import (
@@ -97,6 +98,7 @@ def make_patch(
     check_range("share", recipe.share, 0.0, 1.0, low_open=True)
     check_printer(recipe.palette, recipe.printer is not None)
     check_range("steps", recipe.settings.steps, 1, 10_000_000)
+    check_name("loss", recipe.settings.loss, HIDING)
     names = [victim.name for victim in victims]
     if len(set(names)) < len(names):
         raise UserError(f"victims {', '.join(names)}", "one is given twice", "Give each once.")

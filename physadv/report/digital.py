@@ -20,7 +20,6 @@ from physadv.report.html import environment
 from physadv.report.pictures import Picture, embed
 from physadv.report.rates import Rate, rate_of
 from physadv.report.robustness import (
-    MISREAD,
     all_norms,
     norm_histogram,
     number_of,
@@ -82,7 +81,7 @@ def summarise_digital(samples: pl.DataFrame, norm: str) -> list[AttackSummary]:
                 success_8bit=rate_of(int(attacked["success_8bit"].sum()), len(attacked)),
                 clean=rate_of(int(right.sum()), n),
                 clean_top5=rate_of(int(numbers["clean_top5"].sum()), n),
-                after=rate_of(int(right.sum()) - len(numbers.filter(right).filter(MISREAD)), n),
+                after=rate_of(int(right.sum()) - len(numbers.filter(right).filter("misread")), n),
                 after_top5=rate_of(int(numbers["top5"].sum()), n),
                 median_norm=number_of(won[norm].median()) if len(won) else None,
                 passes=float(str((rows["forwards"] + rows["backwards"]).mean() or 0.0)),

@@ -16,15 +16,13 @@ _NAMES = {
     "l0": "pixels changed (l0)",
 }
 _SLACK = 1e-5  # float32 on a budget
-MISREAD = pl.col("success") | (pl.col("prediction") != pl.col("label"))
-"""Fooled, or, where a target was asked for and missed, read as a third class."""
 
 
 def robust_rate(rows: pl.DataFrame, norm: str, eps: float) -> Rate:
     """Of all images, those read rightly that no row fools within ``eps``."""
     numbers = rows.filter(pl.col("status") != "not a number")
     right = numbers.filter(pl.col("clean_prediction") == pl.col("label"))
-    lost = right.filter(MISREAD & (pl.col(norm) <= eps * (1 + _SLACK) + 1e-9))
+    lost = right.filter(pl.col("misread") & (pl.col(norm) <= eps * (1 + _SLACK) + 1e-9))
     k = right["image"].n_unique() - lost["image"].n_unique()
     return rate_of(k, numbers["image"].n_unique())
 
@@ -76,7 +74,7 @@ def _steps(rows: pl.DataFrame, norm: str) -> tuple[list[float], list[float]]:
     n = numbers["image"].n_unique()
     right_rows = numbers.filter(pl.col("clean_prediction") == pl.col("label"))
     right = right_rows["image"].n_unique()
-    least = right_rows.filter(MISREAD).group_by("image").agg(pl.col(norm).min())[norm].sort()
+    least = right_rows.filter("misread").group_by("image").agg(pl.col(norm).min())[norm].sort()
     left = right - np.arange(len(least) + 1)
     return [0.0, *least.to_list()], (100 * left / max(n, 1)).tolist()
 

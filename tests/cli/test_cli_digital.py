@@ -228,6 +228,7 @@ def test_a_third_class_is_no_success_and_is_not_read_rightly_either():
             "top5": [True] * 3,
             "prediction": [0, 1, 2],  # the target is 2
             "success": [False, False, True],
+            "misread": [False, True, True],
             "success_8bit": [False, False, True],
             "status": ["failed", "failed", "succeeded"],
             "linf": [0.1] * 3,

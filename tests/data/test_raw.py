@@ -114,6 +114,11 @@ def test_colours_are_those_that_the_sensor_saw() -> None:
 def test_brightness_does_not_depend_on_what_else_is_seen() -> None:
     dim = decode_photograph("a.dng", dng(0.5 * quarters())).rgb
     np.testing.assert_allclose(middles(dim), srgb(0.5 * LIGHT).reshape(2, 2, 3), atol=2)
+    for spot in (0.8, 0.95):
+        scene = 0.5 * quarters()
+        scene[:8, :8] = spot
+        lit = decode_photograph("a.dng", dng(scene)).rgb
+        np.testing.assert_allclose(middles(lit), srgb(0.5 * LIGHT).reshape(2, 2, 3), atol=2)
 
 
 def test_the_camera_s_white_balance_is_used() -> None:

@@ -114,3 +114,11 @@ def test_shading_blur_and_coarse_colour_make_small_signs_no_smaller(size, stuck)
         errors.append(found[3] - found[1] - size)
     assert abs(np.mean(errors)) < 0.35
     assert np.std(errors) < 0.5
+
+
+@pytest.mark.parametrize("size", [4, 5, 6, 7, 8, 10])
+def test_the_smallest_signs_are_no_fault(size):
+    """Boxes of a few pixels begin many films: an outline or none, whatever is in them."""
+    for seed in range(6):
+        _, found = _found(size, seed)
+        assert found is None or (np.isfinite(found).all() and (found[2:] > found[:2]).all())

@@ -31,6 +31,7 @@ def rows(attack: str, eps: float | None, won: list[float | None]) -> pl.DataFram
             "top5": [True] * (count + 1) + [False],
             "status": [*status, "already wrong", "not a number"],
             "success": [one is not None for one in won] + [False, False],
+            "misread": [one is not None for one in won] + [False, False],
             "success_8bit": [one is not None and one > 0.1 for one in won] + [False, False],
             **{norm: nothing for norm in ("l0", "l1", "l2", "linf")},
             "forwards": [3] * (count + 2),
