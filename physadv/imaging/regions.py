@@ -23,7 +23,7 @@ _BLOCK = 16  # corners lie on JPEG's grid of blocks with halved chroma
 
 @dataclass(frozen=True)
 class Region:
-    """M views, by index, and a square of ``side`` pixels in each, with its top left corner."""
+    """A square of ``side`` pixels in each of M views, by its top left corner; views ascend."""
 
     chosen: tuple[int, ...]
     corners: tuple[tuple[int, int], ...]  # x, y
@@ -73,10 +73,8 @@ def part_of(views: Views, region: Region, light: Tensor) -> Views:
     inside = torch.eye(3, dtype=views.to_texture.dtype).repeat(len(chosen), 1, 1)
     inside[:, :2, :2] *= side / size
     inside[:, :2, 2] = torch.from_numpy((2 * corners + side) / size - 1)
-    kept = [(n, region.chosen.index(i)) for n, i in _listed(views.blurred) if i in region.chosen]
-    coded = [
-        (n, region.chosen.index(i)) for n, i in _listed(views.compressed) if i in region.chosen
-    ]
+    blurred, kernels = _own(views.blurred, region)
+    compressed, qualities = _own(views.compressed, region)
     return replace(
         views,
         size_px=side,
@@ -84,19 +82,22 @@ def part_of(views: Views, region: Region, light: Tensor) -> Views:
         light=region.cut(light),
         colour=views.colour[chosen],
         colour_bias=views.colour_bias[chosen],
-        blurred=views.blurred.new_tensor([m for _, m in kept]),
-        kernels=views.kernels[[n for n, _ in kept]],
+        blurred=blurred,
+        kernels=views.kernels[kernels.to(views.kernels.device)],
         noise=region.cut(views.noise),
-        compressed=views.compressed.new_tensor([m for _, m in coded]),
-        quality=views.quality[[n for n, _ in coded]],
+        compressed=compressed,
+        quality=views.quality[qualities.to(views.quality.device)],
         boxes=views.boxes[list(region.chosen)] - np.tile(corners, 2),
         distance_m=views.distance_m[list(region.chosen)],
         yaw_deg=views.yaw_deg[list(region.chosen)],
     )
 
 
-def _listed(indices: Tensor) -> list[tuple[int, int]]:
-    return list(enumerate(indices.tolist()))
+def _own(indices: Tensor, region: Region) -> tuple[Tensor, Tensor]:
+    """Of listed views, those in ``region``: their places in it, and their places in the list."""
+    chosen = torch.tensor(region.chosen)  # ascending
+    listed = torch.isin(indices, chosen).nonzero()[:, 0]
+    return torch.searchsorted(chosen, indices[listed]), listed
 
 
 class _Insert(torch.autograd.Function):

@@ -98,9 +98,9 @@ def recall(
 
     A logistic with scale ``scatter``, in logits, about the logit of ``confidence``. So objects
     near the threshold of a judge weigh most, and those far above it, which a small patch cannot
-    hide, least. It has little gradient where everything is found
-    for certain: start from a patch made with ``hide``. Scaled so that its slope is at most 1, as
-    that of ``hide``, so that weights of other terms mean the same beside both.
+    hide, least. It has little gradient where everything is found for certain: start from a patch
+    made with ``hide``. Scaled so that its slope is at most 1, as that of ``hide``, so that weights
+    of other terms mean the same beside both.
 
     Args:
         output: One head's candidates for B frames.

@@ -119,7 +119,7 @@ def _advance(task: Task, settings: Schedule, stage: str, state: _State) -> tuple
 
 
 def _figures(estimate: Estimate, rate: float, state: _State) -> dict[str, Any]:
-    """What the history says of a step; the one place that waits for the device.
+    """What the history says of a step. It waits for the device, so not every step is asked.
 
     Raises:
         UserError: If the optimisation has left the finite numbers since it was last looked at.

@@ -1,14 +1,14 @@
 """evaluate digital: a victim whose robust accuracy is known at every budget, and wrong requests."""
 
 import json
-import sys
+from functools import partial
 
 import numpy as np
 import polars as pl
 import pytest
+from commandline import call_physadv
 from PIL import Image
 
-from physadv.cli.main import main
 from physadv.report.digital import summarise_digital, worst_case
 
 MARGINS = (2, 5, 9, 14, 20)  # 8-bit steps by which each picture's red is above the border
@@ -40,16 +40,7 @@ def make_opposite():
 """
 
 
-def call(*words):
-    before = sys.argv
-    sys.argv = ["physadv", "evaluate", "digital", *map(str, words)]
-    try:
-        main()
-    except SystemExit as exit_:
-        return int(exit_.code or 0)
-    finally:
-        sys.argv = before
-    return 0
+call = partial(call_physadv, "evaluate", "digital")
 
 
 @pytest.fixture
