@@ -30,7 +30,7 @@ from physadv.scene.faces import scene_face
 from physadv.seeding import generator_for
 from physadv.victim.catalog import load_victim
 from physadv.victim.detectors import load_detector
-from physadv.victim.precision import computes_in_bfloat16
+from physadv.victim.precision import in_bfloat16
 
 TARGET = 5
 
@@ -142,8 +142,7 @@ def bench_yolo(rounds: int, size_px: int) -> None:
     bench = make_bench(DetectorOpponent(victim, "hide", 11, -1), framing, 8, size_px)
 
     def scores(images: Tensor) -> Tensor:
-        half = computes_in_bfloat16(images.device)
-        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        with in_bfloat16(images.device):
             heads = victim.candidates(images.contiguous(memory_format=torch.channels_last))
         return heads[0].class_logits[..., 11]
 

@@ -180,7 +180,7 @@ def decode_and_find(path: Path) -> tuple[int, float]:
     cv2.setNumThreads(1)
     start = time.process_time()
     photograph = decode_photograph(path.name, path.read_bytes())
-    _, sighting = look_over(photograph.rgb, photograph.quarter_turns, ())
+    sighting, _ = look_over(photograph.rgb, photograph.quarter_turns, ())
     markers = 0 if sighting.sheet is None else len(sighting.sheet.corners_px)
     return markers, time.process_time() - start
 

@@ -184,12 +184,14 @@ class PaletteChoice:
     def colours(self, raw: Tensor, hardness: float | None = None) -> Tensor:
         """[3,C,C] palette colours only, with the gradient of the softmax mixture."""
         sharpness = self.hardness if hardness is None else hardness
-        soft = torch.einsum("kij,kc->cij", (sharpness * raw).softmax(dim=0), self.palette.to(raw))
+        soft = torch.einsum(
+            "kij,kc->cij", (sharpness * raw).softmax(dim=0), self.palette.to(raw, non_blocking=True)
+        )
         return straight_through(self.hard(raw), soft)
 
     def hard(self, raw: Tensor) -> Tensor:
         """[3,C,C] the colour with the largest logit (ties: the first)."""
-        return self.palette.to(raw)[raw.detach().argmax(dim=0)].permute(2, 0, 1)
+        return self.palette.to(raw, non_blocking=True)[raw.detach().argmax(dim=0)].permute(2, 0, 1)
 
     @torch.no_grad()
     def project_(self, raw: Tensor) -> None:

@@ -40,18 +40,22 @@ class PrinterProfile:
     def apply(self, colours: Tensor) -> Tensor:
         """[3,C,C] in [0,1], sRGB, as sent -> as seen; differentiable."""
         flat = colours.flatten(1).T
-        weights = [torch.tensor(matrix).to(flat) for matrix in self.weights]
+        weights = [torch.tensor(matrix).to(flat, non_blocking=True) for matrix in self.weights]
         seen = respond(self.kind, weights, flat)
         return seen.T.reshape(colours.shape)
 
     def palette_tensor(self, like: Tensor) -> Tensor:
         """[K,3] ``palette`` on the device and of the type of ``like``."""
-        return torch.tensor(self.palette).to(like)
+        return torch.tensor(self.palette).to(like, non_blocking=True)
 
 
 def printable_colours(printer: PrinterProfile | None, like: Tensor) -> Tensor:
     """[K,3] what a printer gives, to score colours on paper by; without one an assumed gamut."""
-    return PRINTABLE_30.to(like) if printer is None else printer.palette_tensor(like)
+    return (
+        PRINTABLE_30.to(like, non_blocking=True)
+        if printer is None
+        else printer.palette_tensor(like)
+    )
 
 
 def features(kind: Kind, colours: Tensor) -> Tensor:

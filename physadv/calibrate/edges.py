@@ -59,12 +59,10 @@ def _fit_once(grey: Grey, quads: Array, reach: Array) -> tuple[Array, Array, npt
     direction = along / np.maximum(length, 1e-6)
     outward = np.stack([direction[..., 1], -direction[..., 0]], axis=-1)
     on_side = quads[:, :, None] + _ALONG[:, None] * along[:, :, None]
-    offsets = reach[:, None] * _STEPS
-    places = (
-        on_side[:, :, :, None]
-        + offsets[:, None, None, :, None] * outward[:, :, None, None, :]
-        - 0.5  # cv2 counts from pixel centres
-    ).astype(np.float32)
+    offsets = (reach[:, None] * _STEPS).astype(np.float32)
+    across = offsets[:, None, None, :, None] * outward.astype(np.float32)[:, :, None, None, :]
+    # cv2 counts from pixel centres
+    places = (on_side - 0.5).astype(np.float32)[:, :, :, None] + across
     flat = places.reshape(-1, len(_STEPS), 2)
     levels = np.concatenate(
         [
@@ -75,8 +73,8 @@ def _fit_once(grey: Grey, quads: Array, reach: Array) -> tuple[Array, Array, npt
             for part in np.array_split(flat, -(-len(flat) // 30000))
         ]
     ).reshape(places.shape[:-1])
-    rise = np.diff(levels.astype(np.float64), axis=-1)
-    rise = np.where(rise > 0.05 * rise.max(axis=-1, keepdims=True), rise, 0.0)
+    rise = np.diff(levels.astype(np.float32), axis=-1)
+    rise *= rise > 0.05 * rise.max(axis=-1, keepdims=True)
     total = rise.sum(axis=-1)
     middle = (offsets[:, :-1] + offsets[:, 1:]) / 2
     middle = middle[:, None, None, :]

@@ -69,15 +69,15 @@ def find_markers(grey: Grey) -> list[Marker]:
         grey: [H,W] uint8.
     """
     quads = find_quads(grey)
-    levels = _cell_levels(grey, quads)
-    words, bordered = _read_cells(levels)
-    found = _look_up(words, bordered)
-    unread = np.flatnonzero(bordered & (found.errors > MOST_ERRORS))
+    found = _look_up(*_read_cells(_cell_levels(grey, quads)))
+    # What repeats a marker that was read without an error need not be looked at again.
+    sure = _near(quads, quads[found.errors == 0]).any(axis=1)
+    unread = np.flatnonzero(found.bordered & (found.errors > MOST_ERRORS) & ~sure)
     if len(unread):
         quads[unread] = refine_quads(grey, quads[unread], cells=CELLS)
         again = _read_cells(_cell_levels(grey, quads[unread]))
         found.update(unread, _look_up(*again))
-    read = np.flatnonzero(found.errors <= MOST_ERRORS)
+    read = _without_repeats(quads, found.errors)
     corners = refine_quads(grey, quads[read], cells=CELLS)
     markers = []
     for index, quad in zip(read, corners, strict=True):
@@ -88,13 +88,17 @@ def find_markers(grey: Grey) -> list[Marker]:
         markers.append(
             Marker(int(found.identifiers[index]), own, int(found.errors[index]), mirrored)
         )
-    return _without_repeats(markers)
+    return markers
 
 
 @dataclass
 class _Readings:
-    """[N] each: the nearest code, how far it is, how it is turned and whether it is mirrored."""
+    """[N] each: the nearest code, how far it is, how it is turned, whether it is mirrored.
 
+    ``bordered`` tells whether there is a black border in a light surround; without, errors are 99.
+    """
+
+    bordered: npt.NDArray[np.bool_]
     identifiers: npt.NDArray[np.int64]
     errors: npt.NDArray[np.int64]
     turns: npt.NDArray[np.int64]
@@ -156,9 +160,10 @@ def _read_cells(levels: Array) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.b
 
 
 def _look_up(words: npt.NDArray[np.uint64], bordered: npt.NDArray[np.bool_]) -> _Readings:
-    """The nearest code of each bordered word; an error of 99 where there is no border."""
+    """The nearest code of each bordered word."""
     count = len(words)
     found = _Readings(
+        bordered,
         np.zeros(count, np.int64),
         np.full(count, 99, np.int64),
         np.zeros(count, np.int64),
@@ -175,12 +180,19 @@ def _look_up(words: npt.NDArray[np.uint64], bordered: npt.NDArray[np.bool_]) -> 
     return found
 
 
-def _without_repeats(markers: list[Marker]) -> list[Marker]:
+def _near(quads: Array, others: Array) -> npt.NDArray[np.bool_]:
+    """[N,M] whether a quadrilateral's middle lies within a quarter of the other's size of its."""
+    away = quads.mean(axis=1)[:, None] - others.mean(axis=1)
+    size = np.linalg.norm(others[:, 0] - others[:, 2], axis=1)
+    return np.asarray(np.linalg.norm(away, axis=2) <= size / 4)
+
+
+def _without_repeats(quads: Array, errors: npt.NDArray[np.int64]) -> list[int]:
     """Of readings of one marker, such as from its border's inside and outside, the best."""
-    kept: list[Marker] = []
-    for marker in sorted(markers, key=lambda marker: marker.errors):
-        middle = marker.corners_px.mean(axis=0)
-        size = np.linalg.norm(marker.corners_px[0] - marker.corners_px[2])
-        if all(np.linalg.norm(other.corners_px.mean(axis=0) - middle) > size / 4 for other in kept):
-            kept.append(marker)
+    kept: list[int] = []
+    for index in np.argsort(errors, kind="stable").tolist():
+        if errors[index] > MOST_ERRORS:
+            break
+        if not _near(quads[kept], quads[[index]]).any():
+            kept.append(index)
     return kept

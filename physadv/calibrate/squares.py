@@ -61,8 +61,9 @@ def _quads_in(grey: Grey) -> Array:
     """[N,4,2] corners of dark quadrilaterals in one picture, in its own pixels."""
     if min(grey.shape) < _WINDOW_PX:
         return np.zeros((0, 4, 2))
-    around = cv2.blur(grey, (_WINDOW_PX, _WINDOW_PX))
-    level = cv2.subtract(cv2.convertScaleAbs(around, alpha=1 - _DARKER_SHARE), (_DARKER_BY,))
+    level = cv2.blur(grey, (_WINDOW_PX, _WINDOW_PX))
+    cv2.convertScaleAbs(level, level, alpha=1 - _DARKER_SHARE)
+    cv2.subtract(level, (_DARKER_BY,), level)
     dark = cv2.compare(grey, level, cv2.CMP_LT)
     _, labels, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(
         dark, 8, cv2.CV_32S, cv2.CCL_BBDT

@@ -113,7 +113,15 @@ def captures(
         str,
         typer.Option(metavar="NAME|FILE", help="Sort into this grid's cells, not round values."),
     ] = "",
-    workers: Annotated[int, typer.Option(help="Threads that decode photographs.", min=1)] = 2,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Photographs read side by side, each on one processor (default: as many as torch "
+            "uses).",
+            min=1,
+            show_default=False,
+        ),
+    ] = None,
     device: Device = "auto",
 ) -> None:
     """Read photographs of prints with victims: rates by distance and angle, with controls.

@@ -5,8 +5,8 @@ many films are judged at once, then changes no bit of what they answer.
 """
 
 import queue
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,10 +20,9 @@ from physadv.data.prefetch import read_ahead
 from physadv.engine.threads import in_threads
 from physadv.evaluate.filmaskers import Asker, ChainAsker
 from physadv.evaluate.looklog import LookLog
+from physadv.victim.threads import MOST_THREADS, one_each, torch_threads_kept
 
 Array = npt.NDArray[np.float64]
-
-_MOST_THREADS = 8  # samples that are looked at side by side
 
 
 def look_at_film(
@@ -52,13 +51,8 @@ def look_at_film(
     done = min(len(log.frames) for log in logs)
     why = ""
     live = isinstance(film, LiveCamera)
-    lookers = [_Lookers.of(askers, chains)]
-    if not live:
-        try:
-            more = range(1, min(torch.get_num_threads(), _MOST_THREADS))
-            lookers += [lookers[0].for_thread() for _ in more]
-        except (TypeError, RuntimeError, NotImplementedError):
-            pass  # a user's module that cannot be copied looks at one sample at a time
+    most = 1 if live else min(torch.get_num_threads(), MOST_THREADS)
+    lookers = one_each(_Lookers.of(askers, chains), _Lookers.for_thread, most)
     threads = len(lookers)
     looking: queue.SimpleQueue[_Lookers] = queue.SimpleQueue()
     for one in lookers:
@@ -71,7 +65,7 @@ def look_at_film(
         # A camera waits for nobody; each of its looks may have all processors.
         prepare = (lambda: None) if live else partial(torch.set_num_threads, 1)
         with (
-            _threads_kept(),
+            torch_threads_kept(),
             closing(in_threads(task, source, threads, ahead=ahead, prepare=prepare)) as seen,
         ):
             for frame_index, time_s, tables in seen:
@@ -135,13 +129,3 @@ def _look(
         return frame.index, frame.time_s, lookers.look(frame)
     finally:
         looking.put(lookers)
-
-
-@contextmanager
-def _threads_kept() -> Iterator[None]:
-    """Have torch start later threads as it would have before."""
-    before = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -69,10 +69,24 @@ def sighting_from(record: Mapping[str, Any], known: Mapping[int, SheetLayout]) -
     return Sighting(width, height, record["turns"], sheet, notes, record["problem"])
 
 
+@dataclass(frozen=True)
+class Righting:
+    """What makes a picture the one that an upright camera without a mirror would have taken."""
+
+    mirrored: bool = False
+    quarter_turns: int = 0  # clockwise, after the mirror
+
+    def of(self, picture: Picture) -> Picture:
+        """The picture set right: [H,W,3], or [W,H,3] after a quarter turn."""
+        if self.mirrored:
+            picture = np.asarray(cv2.flip(picture, 1), np.uint8)
+        return turned_clockwise(picture, self.quarter_turns)
+
+
 def look_over(
     picture: Picture, quarter_turns: int, known: Sequence[SheetLayout]
-) -> tuple[Picture, Sighting]:
-    """Find a photograph's sheet, and set right what is mirrored or not upright.
+) -> tuple[Sighting, Righting]:
+    """Find a photograph's sheet, and whether it is mirrored or not upright.
 
     Args:
         picture: [H,W,3] uint8 RGB, turned as its EXIF says.
@@ -80,35 +94,36 @@ def look_over(
         known: The sheets that were printed.
 
     Returns:
-        The picture as a camera that was held upright would have taken it, and what it shows.
+        What the picture shows once it is set right, and how that is done.
     """
     sheets = find_sheets(picture, known)
     height, width = picture.shape[:2]
     if len({(sheet.treatment, sheet.code) for sheet in sheets if sheet.code is not None}) > 1:
         seen = ", ".join(f"{sheet.treatment} (print {sheet.code})" for sheet in sheets)
         problem = f"it shows {len(sheets)} sheets: {seen}"
-        return picture, Sighting(width, height, quarter_turns, problem=problem)
+        return Sighting(width, height, quarter_turns, problem=problem), Righting()
     if not sheets:
-        return picture, Sighting(width, height, quarter_turns)
+        return Sighting(width, height, quarter_turns), Righting()
     sheet = sheets[0]
     notes = []
     corners = sheet.corners_px
     if sheet.mirrored:
-        picture = np.asarray(cv2.flip(picture, 1), np.uint8)
         corners = {k: np.stack([width - v[:, 0], v[:, 1]], axis=1) for k, v in corners.items()}
         notes.append("mirrored by the camera; turned back")
     turns = _turns_to_upright(corners)
     if turns:
-        picture = turned_clockwise(picture, turns)
         corners = {k: _turned(v, width, height, turns) for k, v in corners.items()}
-        height, width = picture.shape[:2]
+        if turns % 2:
+            height, width = width, height
         notes.append(f"its sheet was off by {_TURNED[turns]}; turned upright")
+    righting = Righting(sheet.mirrored, turns)
     sheet = FoundSheet(
         sheet.treatment, sheet.code, corners, False, sheet.layout, sheet.corrected_bits
     )
     if len(corners) < len(CORNERS):
         notes.append(f"markers seen: {corner_names(sheet)}")
-    return picture, Sighting(width, height, (quarter_turns + turns) % 4, sheet, tuple(notes))
+    turns = (quarter_turns + turns) % 4
+    return Sighting(width, height, turns, sheet, tuple(notes)), righting
 
 
 def _turns_to_upright(corners: Mapping[int, Array]) -> int:

@@ -48,8 +48,8 @@ def displacement(place: Tensor, cloth: Tensor) -> Tensor:
     References:
         Bookstein, Principal Warps, IEEE PAMI 1989, eq. 5; as in Hu et al. (AdvTexture), CVPR 2022.
     """
-    coefficients = _solution().to(cloth) @ cloth
-    near = _kernel(place, _controls().to(place))
+    coefficients = _solution().to(cloth, non_blocking=True) @ cloth
+    near = _kernel(place, _controls().to(place, non_blocking=True))
     bent = torch.einsum("mhwk,mkd->mhwd", near, coefficients[:, :-3])
     flat = coefficients[:, None, None, -3] + torch.einsum(
         "mhwc,mcd->mhwd", place, coefficients[:, -2:]

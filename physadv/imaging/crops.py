@@ -140,7 +140,7 @@ def cut_crops(
                 values.append(value)
     batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
     return Crops(
-        batch.to(device).float().div_(255).contiguous(),
+        batch.to(device, non_blocking=True).float().div_(255).contiguous(),
         np.array(boxes, np.float64).reshape(-1, 4),
         np.array(frames, np.int64),
         np.stack(masks) if with_instances else None,
@@ -175,7 +175,7 @@ def visible(crops: Crops, tiles: Tiles) -> Tensor:
             x, y = (int(np.clip(v, -side, s) + side) for v, s in ((left, width), (top, height)))
             part = around[crops.frame[m], y : y + side, x : x + side]
             shown[m, 0][hidden_by_others(part, crops.values[m])] = 0
-    return torch.from_numpy(shown).to(tiles.matrix.device)
+    return torch.from_numpy(shown).to(tiles.matrix.device, non_blocking=True)
 
 
 def _window(

@@ -67,7 +67,8 @@ def part_of(views: Views, region: Region, light: Tensor) -> Views:
 
     ``light`` [B,1,s,s] is the views' own at full size.
     """
-    chosen = torch.tensor(region.chosen, device=views.light.device)
+    device = views.light.device
+    chosen = torch.tensor(region.chosen).to(device, non_blocking=True)
     size, side = views.size_px, region.side
     corners = np.array(region.corners, np.float64)
     inside = torch.eye(3, dtype=views.to_texture.dtype).repeat(len(chosen), 1, 1)
@@ -78,15 +79,15 @@ def part_of(views: Views, region: Region, light: Tensor) -> Views:
     return replace(
         views,
         size_px=side,
-        to_texture=views.to_texture[chosen] @ inside.to(views.to_texture.device),
+        to_texture=views.to_texture[chosen] @ inside.to(device, non_blocking=True),
         light=region.cut(light),
         colour=views.colour[chosen],
         colour_bias=views.colour_bias[chosen],
         blurred=blurred,
-        kernels=views.kernels[kernels.to(views.kernels.device)],
+        kernels=views.kernels[kernels.to(device, non_blocking=True)],
         noise=region.cut(views.noise),
         compressed=compressed,
-        quality=views.quality[qualities.to(views.quality.device)],
+        quality=views.quality[qualities.to(device, non_blocking=True)],
         boxes=views.boxes[list(region.chosen)] - np.tile(corners, 2),
         distance_m=views.distance_m[list(region.chosen)],
         yaw_deg=views.yaw_deg[list(region.chosen)],

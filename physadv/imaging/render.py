@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from kornia.enhance import jpeg_codec_differentiable
@@ -30,10 +31,15 @@ def warp_texture(texture: Tensor, views: Views, prints: Sequence[int] | None = N
     levels = _halvings(texture.shape[-1], views)
     shown = np.array(prints_of(texture, views) if prints is None else prints)
     parts = []
+
+    def on_device(indices: npt.NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(indices).to(texture.device, non_blocking=True)
+
     for level in np.unique(levels):
         filtered = F.avg_pool2d(texture, 2**level) if level else texture
-        chosen = torch.from_numpy(np.flatnonzero(levels == level)).to(texture.device)
-        sources = filtered[torch.from_numpy(shown[levels == level]).to(texture.device)]
+        at_level = levels == level
+        chosen = on_device(np.flatnonzero(at_level))
+        sources = filtered[on_device(shown[at_level])]
         warped = homography_warp(
             sources,
             views.to_texture[chosen],
@@ -95,12 +101,12 @@ def _image(warped: Tensor, views: Views, behind: Tensor, light: Tensor) -> Tenso
     """What the camera's file shows of warped prints [B,4,s,s] before ``behind`` [B,3,s,s]."""
     image = warped[:, :3] + behind * (1 - warped[:, 3:])
     if len(views.blurred):
-        chosen = views.blurred.to(image.device)
+        chosen = views.blurred.to(image.device, non_blocking=True)
         blurred = filter2d(image[chosen], views.kernels, border_type="replicate")
         image = image.index_copy(0, chosen, blurred)
     image = _expose(image, views, light)
     if len(views.compressed):
-        chosen = views.compressed.to(image.device)
+        chosen = views.compressed.to(image.device, non_blocking=True)
         coded = jpeg_codec_differentiable(image[chosen], views.quality)
         image = image.index_copy(0, chosen, coded.clamp(0, 1))
     return image

@@ -94,7 +94,7 @@ def sample_tiles(
     bends = generator.uniform(-cloth, cloth, (count, CONTROL**2, 2))
 
     def tensor(values: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values)).float().to(device)
+        return torch.from_numpy(np.ascontiguousarray(values)).float().to(device, non_blocking=True)
 
     return Tiles(
         torch.from_numpy(frame).long(),
@@ -114,15 +114,18 @@ def _grid(tiles: Tiles) -> Tensor:
     """[M,t,t,2] place of every tile pixel on the patch, in shares of its side from its middle."""
     device = tiles.matrix.device
     pixels = torch.arange(tiles.tile_px, device=device) + 0.5
-    offset = (tiles.corners - tiles.centre).to(device)
+    offset = (tiles.corners - tiles.centre).to(device, non_blocking=True)
     x = (offset[:, :1] + pixels)[:, None, :]
     y = (offset[:, 1:] + pixels)[:, :, None]
-    cos, sin = (f(tiles.roll_rad).to(device)[:, None, None] for f in (torch.cos, torch.sin))
-    size = tiles.side.to(device)[:, None, None]
+    cos, sin = (
+        f(tiles.roll_rad).to(device, non_blocking=True)[:, None, None]
+        for f in (torch.cos, torch.sin)
+    )
+    size = tiles.side.to(device, non_blocking=True)[:, None, None]
     place = torch.stack([(cos * x + sin * y) / size, (cos * y - sin * x) / size], dim=-1)
     if tiles.cloth is None:
         return place
-    return place + displacement(place, tiles.cloth.to(device))
+    return place + displacement(place, tiles.cloth.to(device, non_blocking=True))
 
 
 def render_tiles(colours: Tensor, tiles: Tiles) -> tuple[Tensor, Tensor]:
@@ -136,12 +139,14 @@ def render_tiles(colours: Tensor, tiles: Tiles) -> tuple[Tensor, Tensor]:
         Colours [M,3,t,t] in [0,1], differentiable in ``colours``, and coverage [M,1,t,t].
     """
     place = _grid(tiles)
-    edge = (0.5 - place.abs()) * tiles.side.to(place.device)[:, None, None, None] + 0.5
+    edge = (0.5 - place.abs()) * tiles.side.to(place.device, non_blocking=True)[
+        :, None, None, None
+    ] + 0.5
     coverage = edge.clamp(0, 1).prod(dim=-1)[:, None]
     levels = (colours.shape[-1] / tiles.side).log2().round().clamp(min=0).long()
     seen = colours.new_empty((len(tiles), 3, tiles.tile_px, tiles.tile_px))
     for level in levels.unique().tolist():
-        chosen = (levels == level).nonzero()[:, 0].to(place.device)
+        chosen = (levels == level).nonzero()[:, 0].to(place.device, non_blocking=True)
         factor = 2**level
         while factor > 1 and colours.shape[-1] < factor * _LEAST_LEVEL_TX:
             factor //= 2
@@ -157,7 +162,7 @@ def render_tiles(colours: Tensor, tiles: Tiles) -> tuple[Tensor, Tensor]:
     light = F.interpolate(tiles.light, size=seen.shape[-2:], mode="bilinear", align_corners=False)
     lit = torch.einsum("mij,mjhw->mihw", tiles.matrix, seen) * light
     generator = torch.Generator(device="cpu").manual_seed(tiles.noise_seed)
-    noise = torch.randn(seen.shape, generator=generator).to(seen.device)
+    noise = torch.randn(seen.shape, generator=generator).to(seen.device, non_blocking=True)
     lit = lit + tiles.bias[:, :, None, None] + noise * tiles.noise_sd[:, None, None, None]
     return lit.clamp(0, 1), coverage
 

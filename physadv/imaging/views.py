@@ -139,7 +139,7 @@ def sample_views(
     shift = generator.integers(0, size_px, 2)
 
     def tensor(values: npt.ArrayLike) -> Tensor:
-        return torch.as_tensor(np.asarray(values, dtype=np.float32)).to(device)
+        return torch.as_tensor(np.asarray(values, dtype=np.float32)).to(device, non_blocking=True)
 
     return Views(
         size_px=size_px,
@@ -151,10 +151,12 @@ def sample_views(
         colour_bias=tensor(bias)[:, :, None, None],
         blurred=torch.as_tensor(blurred),
         kernels=tensor(kernels[blurred]),
-        noise=torch.from_numpy(noise).to(device),
+        noise=torch.from_numpy(noise).to(device, non_blocking=True),
         compressed=torch.as_tensor(compressed),
         quality=tensor(quality),
-        backgrounds=torch.as_tensor(generator.integers(0, pool, count)).to(device),
+        backgrounds=torch.as_tensor(generator.integers(0, pool, count)).to(
+            device, non_blocking=True
+        ),
         background_shift=(int(shift[0]), int(shift[1])),
         boxes=np.array([frame.box for frame in frames]),
         distance_m=distance,

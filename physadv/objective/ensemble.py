@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from physadv.checks import check_name
@@ -25,14 +26,15 @@ def asked_of(rule: Ensemble, count: int, generator: np.random.Generator) -> rang
     return range(first, first + 1)
 
 
-def weights_of(rule: Ensemble, losses: Sequence[Tensor]) -> list[float]:
+def weights_of(rule: Ensemble, losses: Sequence[Tensor]) -> list[float | Tensor]:
     """Weights of the scalar losses of the victims that were asked.
 
     ``mean`` and ``random`` weigh them alike, so that asking one by lot has the mean's gradient as
-    its expectation at a share of its cost; ``max`` counts the victim that is fooled least.
+    its expectation at a share of its cost; ``max`` counts the victim that is fooled least, the
+    first of several. Which one it is stays on the device.
     """
     if rule != "max":
         return [1 / len(losses)] * len(losses)
-    values = [float(loss.detach()) for loss in losses]
-    worst = values.index(max(values))
-    return [float(index == worst) for index in range(len(values))]
+    values = torch.stack([loss.detach() for loss in losses])
+    worst = torch.arange(len(losses), device=values.device) == values.argmax()
+    return list(worst.to(values.dtype).unbind())

@@ -11,7 +11,7 @@ class Terms:
     """Named scalar tensors and their weights; the loss is their weighted sum."""
 
     values: Mapping[str, Tensor]
-    weights: Mapping[str, float]
+    weights: Mapping[str, float | Tensor]
 
     def total(self) -> Tensor:
         """The weighted sum; a name without a weight counts once."""

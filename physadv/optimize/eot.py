@@ -51,7 +51,7 @@ def estimate(
     seen = colours if problem.printer is None else problem.printer.apply(colours)
     for audience, sheet, views in zip(problem.audiences, problem.sheets, draws, strict=True):
         images = render_artwork(audience, sheet, seen, views)
-        boxes = torch.from_numpy(views.boxes).to(images)
+        boxes = torch.from_numpy(views.boxes).to(images, non_blocking=True)
         fooled = torch.ones(len(views), dtype=torch.bool, device=colours.device)
         for opponent in audience.opponents:
             losses, success = opponent.judge(images, boxes, settings.kappa)

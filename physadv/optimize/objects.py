@@ -1,6 +1,7 @@
 """Hiding objects from detectors: one batch of crops with patches on, and its loss."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,7 +21,7 @@ from physadv.optimize.task import Estimate
 from physadv.scene.objects import ObjectScene, Placement
 from physadv.seeding import generator_for
 from physadv.victim.detector import DetectorVictim
-from physadv.victim.precision import computes_in_bfloat16
+from physadv.victim.precision import in_bfloat16
 
 _FOUND_LOGIT = -0.405  # confidence 0.4
 
@@ -154,15 +155,14 @@ class HideTask:
                 coverage = coverage * visible(crops, tiles)
             images = paste_tiles(images, seen, coverage, tiles)
         images = images.contiguous(memory_format=torch.channels_last)
-        boxes = torch.from_numpy(crops.boxes).float().to(self.device)
-        frame = torch.from_numpy(crops.frame).to(self.device)
-        half = self.settings.half and computes_in_bfloat16(self.device)
+        boxes = torch.from_numpy(crops.boxes).float().to(self.device, non_blocking=True)
+        frame = torch.from_numpy(crops.frame).to(self.device, non_blocking=True)
         loss_of = HIDING[self.settings.loss]
         losses = []
         found = torch.zeros(len(boxes), dtype=torch.bool, device=self.device)
         for number in asked:
             victim, index = self.victims[number], self.class_indices[number]
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+            with in_bfloat16(self.device) if self.settings.half else nullcontext():
                 heads = victim.candidates(images)
             judged = [loss_of(head, frame, boxes, index) for head in heads]
             losses.append(torch.stack([loss for loss, _ in judged]).mean(dim=0))

@@ -13,7 +13,7 @@ from physadv.objective.detection import appear, hide
 from physadv.scene.schema import Scene
 from physadv.types import NOTHING, Goal
 from physadv.victim.detector import DetectorOutput, DetectorVictim
-from physadv.victim.precision import computes_in_bfloat16
+from physadv.victim.precision import in_bfloat16
 from physadv.victim.protocol import ClassifierVictim
 
 _FOUND_LOGIT = -1.1  # confidence 0.25, at which verdicts are given
@@ -78,9 +78,7 @@ class DetectorOpponent:
 
     def judge(self, images: Tensor, boxes: Tensor, kappa: float) -> tuple[Tensor, Tensor]:
         """Losses over all heads, and whether the head that judges is fooled."""
-        device = images.device
-        half = computes_in_bfloat16(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=half):
+        with in_bfloat16(images.device):
             heads = self.victim.candidates(images.contiguous(memory_format=torch.channels_last))
         inside = boxes.clamp(0, images.shape[-1])
         # A head without classes can be silenced, but not made to name one.

@@ -1,5 +1,7 @@
 """In which precision a network is computed while artwork is optimised against it."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 
 
@@ -10,4 +12,13 @@ def computes_in_bfloat16(device: torch.device) -> bool:
     """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return False
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def in_bfloat16(device: torch.device) -> AbstractContextManager[object]:
+    """Has networks on ``device`` computed in bfloat16 where it can, else as they are."""
+    if computes_in_bfloat16(device):
+        return torch.autocast(device.type, torch.bfloat16)
+    return nullcontext()

@@ -83,6 +83,9 @@ def _ultralytics_network(description: str | dict[str, object], classes: int | No
     raise UserError(asked, f"its head is {head}, of another task or kind", do)
 
 
+_MOST_ANCHORS = 64  # sets kept: one for each shape of images
+
+
 class YoloModule(nn.Module):
     """Decoded candidates of an ultralytics DetectionModel: one output a head, the judging first.
 
@@ -93,6 +96,7 @@ class YoloModule(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network.eval()
+        self._anchors: dict[tuple[Any, ...], tuple[Any, ...]] = {}
         head = self._head
         head.xyxy = True
         self.end_to_end = bool(head.end2end)
@@ -107,10 +111,20 @@ class YoloModule(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[DetectorOutput, ...]:
         """[B,3,h,w] in [0,1], sides multiples of the stride -> one output a head."""
-        # Anchors are cached by shape alone: not by device, nor by whether gradients were recorded.
-        decoder = self._head
-        decoder.shape = None
+        # The network makes its anchors on the host, and keeps the last ones by their shape alone:
+        # not by device or precision, nor by whether gradients can be recorded.
+        decoder, kind = self._head, images.device.type
+        halved = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+        recorded = not torch.is_inference_mode_enabled()
+        key = (tuple(images.shape), images.device, images.dtype, halved, recorded)
+        unknown = (None, None, None)
+        decoder.shape, decoder.anchors, decoder.strides = self._anchors.get(key, unknown)
+        decoder.stride = decoder.stride.cpu()  # its values are read one by one
         _, raw = self.network(images)
+        if key not in self._anchors:
+            if len(self._anchors) == _MOST_ANCHORS:
+                self._anchors.clear()
+            self._anchors[key] = (decoder.shape, decoder.anchors, decoder.strides)
         heads = [raw[name] for name in ("one2many", "one2one")] if "one2one" in raw else [raw]
         if self.end_to_end:
             heads.reverse()
