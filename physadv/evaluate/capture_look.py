@@ -144,7 +144,7 @@ class Onlooker:
         wanted = self.plan.wanted(shot, sighting)
         place = [None if p is None else p.round(3).tolist() for p in (wanted.box, wanted.point)]
         who = (victim.name, victim.weights_sha256)
-        asked = (wanted.true_names, wanted.target, place, self.plan.sign_width_mm is not None)
+        asked = (wanted.true_names, wanted.targets, place, self.plan.sign_width_mm is not None)
         return key_of("reading", digest, self._prints, who, asked)
 
 

@@ -91,11 +91,11 @@ class CapturePlan:
             names = run.true_names
         names = tuple(dict.fromkeys(name for given in names for name in self._names(given)))
         target = shot.target_class or self.target or ("" if run is None else run.target)
-        target = self._names(target)[-1] if target else ""
+        targets = self._names(target) if target else ()
         if shot.box is not None:
-            return Wanted(names, target, box=np.array(shot.box))
+            return Wanted(names, targets, box=np.array(shot.box))
         box, point = place_of(sighting.sheet, run)
-        return Wanted(names, target, box=box, point=point)
+        return Wanted(names, targets, box=box, point=point)
 
     def problem(self, shot: Shot, sighting: Sighting) -> str:
         """Why a photograph cannot count; empty if it can."""

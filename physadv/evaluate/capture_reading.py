@@ -29,14 +29,19 @@ class Wanted:
     """An object in a photograph: where it is, and what is right to read there.
 
     ``box`` is xyxy around it; ``point`` [2] lies on it where only that is known; with neither the
-    whole picture is meant. ``true_names`` are all class names that count as right, ``target`` is
-    the attacker's class or empty.
+    whole picture is meant. ``true_names`` are all class names that count as right, ``targets``
+    all that count as the attacker's class, or none.
     """
 
     true_names: tuple[str, ...]
-    target: str = ""
+    targets: tuple[str, ...] = ()
     box: Array | None = None
     point: Array | None = None
+
+    @property
+    def target(self) -> str:
+        """The attacker's class as a Trial names it; empty if there is none."""
+        return " or ".join(self.targets)
 
 
 Victim = ClassifierVictim | DetectorVictim | ChainVictim
@@ -86,8 +91,8 @@ def check_classes(victim: Victim, wanted: Wanted) -> None:
         victim = victim.classifier
     if wanted.true_names != (NOTHING,) or isinstance(victim, ClassifierVictim):
         class_indices(victim, wanted.true_names)
-    if wanted.target and wanted.target != NOTHING:
-        class_indices(victim, (wanted.target,))
+    if wanted.targets and wanted.targets != (NOTHING,):
+        class_indices(victim, wanted.targets)
 
 
 def class_indices(victim: ClassifierVictim | DetectorVictim, names: Sequence[str]) -> list[int]:
@@ -113,7 +118,7 @@ def read_answer(victim: ClassifierVictim, answer: Answer, wanted: Wanted) -> Rea
     name = victim.class_names[answer.index]
     if answer.index in class_indices(victim, wanted.true_names):
         return Reading("hit", name, answer.score)
-    target = bool(wanted.target) and name.casefold() == wanted.target.casefold()
+    target = answer.index in _targets(victim, wanted)
     return Reading("target" if target else "misclassified", name, answer.score)
 
 
@@ -121,11 +126,8 @@ def _appeared(victim: DetectorVictim, found: Detections, wanted: Wanted) -> Read
     """Where it is right to see nothing: has anything appeared on the artwork?"""
     seen = _there(found, wanted, NEAR_IOU) & (found.scores >= APPEAR_CONFIDENCE)
     names = [victim.class_names[index] for index in found.classes]
-    target = [n.casefold() == wanted.target.casefold() for n in names]
-    for verdict, rows in (
-        ("target", seen & np.array(target, dtype=bool)),
-        ("misclassified", seen & ~np.array(target, dtype=bool)),
-    ):
+    target = np.isin(found.classes, _targets(victim, wanted))
+    for verdict, rows in (("target", seen & target), ("misclassified", seen & ~target)):
         if rows.any():
             first = int(np.flatnonzero(rows)[0])
             return Reading(cast(Verdict, verdict), names[first], float(found.scores[first]))
@@ -137,16 +139,14 @@ def read_detections(victim: DetectorVictim, found: Detections, wanted: Wanted) -
     if wanted.true_names == (NOTHING,):
         return _appeared(victim, found, wanted)
     true = class_indices(victim, wanted.true_names)
-    target = [
-        i for i, n in enumerate(victim.class_names) if n.casefold() == wanted.target.casefold()
-    ]
+    target = _targets(victim, wanted)
     if wanted.box is not None:
         # Any of the true classes is right: they become the first of them.
         classes = np.where(np.isin(found.classes, true), true[0], found.classes)
         look = look_at(
             wanted.box, Detections(found.boxes, found.scores, classes.astype(np.int64)), true[0]
         )
-        verdict = look.verdict(target=target[0] if target else -1)
+        verdict = look.verdict(target=look.other if look.other in target else -1)
         name = {"hit": victim.class_names[true[0]], "missed": NOTHING}.get(verdict, "")
         read = name or victim.class_names[look.other]
         return Reading(verdict, read, look.score, look.iou, look.near_score)
@@ -158,8 +158,15 @@ def read_detections(victim: DetectorVictim, found: Detections, wanted: Wanted) -
     # Without a box other things in the picture are not the object misread, except as the target.
     aimed = there & np.isin(found.classes, target)
     if float(found.scores[aimed].max(initial=0.0)) >= CONFIDENCE:
-        return Reading("target", victim.class_names[target[0]], score)
+        strongest = np.flatnonzero(aimed)[found.scores[aimed].argmax()]
+        return Reading("target", victim.class_names[found.classes[strongest]], score)
     return Reading("missed", NOTHING, score)
+
+
+def _targets(victim: ClassifierVictim | DetectorVictim, wanted: Wanted) -> list[int]:
+    """The victim's classes that count as the attacker's; it may have none."""
+    folded = {name.casefold() for name in wanted.targets}
+    return [i for i, name in enumerate(victim.class_names) if name.casefold() in folded]
 
 
 def _there(

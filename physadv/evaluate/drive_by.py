@@ -186,7 +186,7 @@ def judge_film(
                     victim,
                     passed[victim.name],
                     frame,
-                    Wanted(wanted.true_names, wanted.target, box),
+                    Wanted(wanted.true_names, wanted.targets, box),
                 )
                 for frame, box in places.items()
             )

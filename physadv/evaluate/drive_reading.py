@@ -67,14 +67,14 @@ def check_names(plan: DrivePlan, victims: Sequence[Victim]) -> None:
 
 def untold_target(plan: DrivePlan, victims: Sequence[Victim]) -> bool:
     """Whether there is a target that no victim has a class for."""
-    return bool(plan.target) and not any(wanted_of(victim, plan).target for victim in victims)
+    return bool(plan.target) and not any(wanted_of(victim, plan).targets for victim in victims)
 
 
 def wanted_of(victim: Victim, plan: DrivePlan) -> Wanted:
     """What is right for a victim; a target that a detector has no class for cannot be read."""
     names = victim.classifier if isinstance(victim, ChainVictim) else victim
     known = {name.casefold() for name in names.class_names}
-    return Wanted(plan.true_names, plan.target if plan.target.casefold() in known else "")
+    return Wanted(plan.true_names, (plan.target,) if plan.target.casefold() in known else ())
 
 
 def reading_of(victim: Victim, log: LookLog, frame: int, wanted: Wanted) -> Reading:

@@ -245,7 +245,7 @@ def test_where_a_detector_s_boxes_count(monkeypatch: pytest.MonkeyPatch) -> None
     frame = [np.zeros((240, 320, 3), np.uint8)]
 
     def read(**how: object) -> str:
-        wanted = Wanted(("stop sign",), "person", **how)  # type: ignore[arg-type]
+        wanted = Wanted(("stop sign",), ("person",), **how)  # type: ignore[arg-type]
         (found,) = read_objects(victim, frame, [wanted])
         return f"{found.verdict} {found.predicted}"
 
@@ -256,7 +256,10 @@ def test_where_a_detector_s_boxes_count(monkeypatch: pytest.MonkeyPatch) -> None
     assert read(point=np.array([30.0, 30])) == "hit stop sign"
     assert read(point=np.array([120.0, 150])) == "target person"
     assert read(point=np.array([300.0, 30])) == "missed nothing"
-    nothing = Wanted((NOTHING,), "person", point=np.array([120.0, 150]))
+    either = Wanted(("stop sign",), ("car", "person"), box=np.array([102.0, 100, 150, 195]))
+    (found,) = read_objects(victim, frame, [either])
+    assert (found.verdict, found.predicted) == ("target", "person")
+    nothing = Wanted((NOTHING,), ("person",), point=np.array([120.0, 150]))
     (found,) = read_objects(victim, frame, [nothing])
     assert (found.verdict, found.predicted) == ("target", "person")
     chain = ChainVictim(victim, load_victim("gtsrb-cnn"))
