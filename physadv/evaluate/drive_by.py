@@ -16,6 +16,7 @@ from physadv.evaluate.capture_reading import Wanted, class_indices
 from physadv.evaluate.drive_finding import (
     detectors_of,
     finders_of,
+    given_boxes,
     tracks_in,
     treatment_of,
 )
@@ -115,6 +116,7 @@ def judge_film(
     finders = [load_victim_on(name, plan.device) for name in named]
     detectors = detectors_of(victims, finders)
     film = film_of(case, plan)
+    given = given_boxes(case, film)
     with ExitStack() as logs_open:
 
         def log_of(asker: Answering) -> LookLog:
@@ -150,7 +152,7 @@ def judge_film(
         if treatment is None:
             return Drive(case, fault=fault, problem=problem)
         found_by = finders_of(case, plan, logs)
-        tracks = tracks_in(case, plan, film, clock, detectors, found_by, sheets)
+        tracks = tracks_in(plan, film, given, clock, detectors, found_by, sheets)
         if not tracks:
             sha256 = film.identity.split()[0]
             unseen = Unseen(treatment, frames, tuple(found_by), (*film.notes, *told), fault, sha256)

@@ -6,7 +6,7 @@ import numpy as np
 
 from physadv.calibrate.fiducials import FoundSheet
 from physadv.checks import UserError
-from physadv.data.boxes import check_boxes, read_boxes
+from physadv.data.boxes import FrameBox, check_boxes, read_boxes
 from physadv.data.film import Film
 from physadv.evaluate.capture_reading import class_indices
 from physadv.evaluate.drive_plan import DrivePlan, FilmCase
@@ -69,24 +69,31 @@ def finders_of(case: FilmCase, plan: DrivePlan, logs: Mapping[str, LookLog]) -> 
     return {name: log for name, log in logs.items() if not plan.finders or name in plan.finders}
 
 
+def given_boxes(case: FilmCase, film: Film) -> dict[int, FrameBox] | None:
+    """The boxes that are known beforehand, by frame, if there are any.
+
+    Raises:
+        UserError: If they are not of this film.
+    """
+    if case.boxes is None:
+        return None
+    boxes = read_boxes(case.boxes, case.name)
+    check_boxes(film, boxes, case.boxes)
+    return boxes
+
+
 def tracks_in(
-    case: FilmCase,
     plan: DrivePlan,
     film: Film,
+    given: Mapping[int, FrameBox] | None,
     clock: LookLog,
     detectors: Mapping[str, DetectorVictim],
     finders: Mapping[str, LookLog],
     sheets: Sequence[Sequence[FoundSheet]],
 ) -> list[Track]:
-    """All objects of the true classes, or the one whose boxes are given.
-
-    Raises:
-        UserError: If given boxes are not of this film.
-    """
-    if case.boxes is not None:
-        boxes = read_boxes(case.boxes, case.name)
-        check_boxes(film, boxes, case.boxes)
-        return [track_of_boxes(boxes, clock.frames)]
+    """All objects of the true classes, or the one whose boxes are given."""
+    if given is not None:
+        return [track_of_boxes(given, clock.frames)]
     true = {name: class_indices(detectors[name], plan.true_names) for name in finders}
     target = plan.target.casefold()
     aims = {
