@@ -69,10 +69,11 @@ def find_markers(grey: Grey) -> list[Marker]:
         grey: [H,W] uint8.
     """
     quads = find_quads(grey)
-    found = _look_up(*_read_cells(_cell_levels(grey, quads)))
+    words, bordered = _read_cells(_cell_levels(grey, quads))
+    found = _look_up(words, bordered)
     # What repeats a marker that was read without an error need not be looked at again.
-    sure = _near(quads, quads[found.errors == 0]).any(axis=1)
-    unread = np.flatnonzero(found.bordered & (found.errors > MOST_ERRORS) & ~sure)
+    repeated = _near(quads[found.errors == 0], quads).any(axis=0)
+    unread = np.flatnonzero(bordered & (found.errors > MOST_ERRORS) & ~repeated)
     if len(unread):
         quads[unread] = refine_quads(grey, quads[unread], cells=CELLS)
         again = _read_cells(_cell_levels(grey, quads[unread]))
@@ -93,12 +94,8 @@ def find_markers(grey: Grey) -> list[Marker]:
 
 @dataclass
 class _Readings:
-    """[N] each: the nearest code, how far it is, how it is turned, whether it is mirrored.
+    """[N] each: the nearest code, how far it is, how it is turned and whether it is mirrored."""
 
-    ``bordered`` tells whether there is a black border in a light surround; without, errors are 99.
-    """
-
-    bordered: npt.NDArray[np.bool_]
     identifiers: npt.NDArray[np.int64]
     errors: npt.NDArray[np.int64]
     turns: npt.NDArray[np.int64]
@@ -160,10 +157,9 @@ def _read_cells(levels: Array) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.b
 
 
 def _look_up(words: npt.NDArray[np.uint64], bordered: npt.NDArray[np.bool_]) -> _Readings:
-    """The nearest code of each bordered word."""
+    """The nearest code of each bordered word; an error of 99 where there is no border."""
     count = len(words)
     found = _Readings(
-        bordered,
         np.zeros(count, np.int64),
         np.full(count, 99, np.int64),
         np.zeros(count, np.int64),

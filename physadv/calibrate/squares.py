@@ -28,18 +28,20 @@ _MIN_QUAD_FILL = 0.85  # of the hull, by the four-sided outline and the other wa
 
 
 class _Kept(threading.local):
-    """One array of each type a thread, to work in: new ones cost a tenth of the time that finding
-    takes, which the system spends on clearing pages."""
+    """Arrays to work in, for each thread its own, as large as its largest picture, until it ends.
+
+    New ones for every picture cost a quarter of the time: the system clears their pages.
+    """
 
     def __init__(self) -> None:
-        self._flat: dict[type[np.generic], npt.NDArray[Any]] = {}
+        self._flat: dict[str, npt.NDArray[Any]] = {}
 
-    def of(self, shape: tuple[int, ...], kind: type[np.generic]) -> npt.NDArray[Any]:
-        """An array with anything in it."""
+    def of(self, name: str, shape: tuple[int, ...], kind: type[np.generic]) -> npt.NDArray[Any]:
+        """An array with anything in it; the next one of that name is the same memory."""
         size = math.prod(shape)
-        if kind not in self._flat or len(self._flat[kind]) < size:
-            self._flat[kind] = np.empty(size, kind)
-        return self._flat[kind][:size].reshape(shape)
+        if name not in self._flat or len(self._flat[name]) < size:
+            self._flat[name] = np.empty(size, kind)
+        return self._flat[name][:size].reshape(shape)
 
 
 _KEPT = _Kept()
@@ -83,8 +85,8 @@ def _quads_in(grey: Grey) -> Array:
     """[N,4,2] corners of dark quadrilaterals in one picture, in its own pixels."""
     if min(grey.shape) < _WINDOW_PX:
         return np.zeros((0, 4, 2))
-    level, dark = _KEPT.of(grey.shape, np.uint8), _KEPT.of(grey.shape, np.bool_).view(np.uint8)
-    labels = _KEPT.of(grey.shape, np.int32)
+    level, dark = (_KEPT.of(name, grey.shape, np.uint8) for name in ("level", "dark"))
+    labels = _KEPT.of("labels", grey.shape, np.int32)
     cv2.blur(grey, (_WINDOW_PX, _WINDOW_PX), level)
     cv2.convertScaleAbs(level, level, alpha=1 - _DARKER_SHARE)
     cv2.subtract(level, (_DARKER_BY,), level)

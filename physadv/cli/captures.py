@@ -117,7 +117,7 @@ def captures(
         int | None,
         typer.Option(
             help="Photographs read side by side, each on one processor (default: as many as torch "
-            "uses).",
+            "uses, up to 8).",
             min=1,
             show_default=False,
         ),

@@ -1,7 +1,9 @@
 """What one thread makes of one photograph: its sheet, and what victims read there."""
 
 import io
-from dataclasses import asdict, dataclass, field, replace
+import queue
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from typing import Any
@@ -20,7 +22,7 @@ from physadv.evaluate.octagon import find_octagon
 from physadv.evaluate.renderer import cut_crop
 from physadv.evaluate.shotlist import Shot
 from physadv.evaluate.sighting import Sighting, look_over, sighting_from
-from physadv.victim.threads import own_module
+from physadv.victim.threads import one_each, own_module
 
 Picture = npt.NDArray[np.uint8]
 
@@ -31,7 +33,7 @@ _MARGIN = 0.15  # around a box, in thumbnails and when an octagon is looked for
 
 
 @dataclass(frozen=True)
-class Look:
+class PhotoLook:
     """One photograph; ``problem`` says why it cannot be used.
 
     ``records`` are for the journal, ``thumbs`` small pictures by the object's number; both are
@@ -49,16 +51,44 @@ class Look:
 
 
 @dataclass(frozen=True)
+class PhotoBytes:
+    """What a file holds."""
+
+    name: str
+    data: bytes
+    sha256: str
+
+
+def read_files(files: Iterable[PhotoFile]) -> Iterator[PhotoBytes | PhotoLook]:
+    """The files' bytes, or why there is nothing to look at; files that repeat another are such."""
+    seen: dict[str, str] = {}
+    for file in files:
+        try:
+            data = file.read()
+        except (OSError, RuntimeError, ValueError) as error:
+            yield PhotoLook(file.name, "", problem=f"cannot be read ({error})")
+            continue
+        digest = sha256(data).hexdigest()
+        if digest in seen:
+            yield PhotoLook(file.name, digest, problem=f"the same file as {seen[digest]}")
+        else:
+            seen[digest] = file.name
+            yield PhotoBytes(file.name, data, digest)
+
+
 class Onlooker:
-    """Looks at photographs, but not at what the journal has already."""
+    """Looks at photographs, but not at what the journal has already; in several threads at once.
 
-    victims: tuple[Victim, ...]
-    plan: CapturePlan
-    journal: Journal
+    Each of ``threads`` has modules of its own, if they can be copied; else they take turns.
+    """
 
-    def for_thread(self) -> "Onlooker":
-        """One with victims of its own, which may look while this one does."""
-        return replace(self, victims=tuple(own_module(victim) for victim in self.victims))
+    def __init__(
+        self, victims: Sequence[Victim], plan: CapturePlan, journal: Journal, threads: int
+    ) -> None:
+        self.victims, self.plan, self.journal = tuple(victims), plan, journal
+        self._free: queue.SimpleQueue[tuple[Victim, ...]] = queue.SimpleQueue()
+        for own in one_each(self.victims, lambda all_: tuple(map(own_module, all_)), threads):
+            self._free.put(own)
 
     @cached_property
     def _prints(self) -> str:
@@ -69,67 +99,65 @@ class Onlooker:
             sorted(layout.code for layout in layouts),
         )
 
-    def look(self, file: PhotoFile) -> Look:
+    def look(self, file: PhotoBytes | PhotoLook) -> PhotoLook:
         """Read a photograph, and decode it unless all that is to be asked was asked before.
 
         Raises:
             UserError: If a victim does not know a class.
         """
-        try:
-            data = file.read()
-        except (OSError, RuntimeError, ValueError) as error:
-            return Look(file.name, "", problem=f"cannot be read ({error})")
-        digest = sha256(data).hexdigest()
+        if isinstance(file, PhotoLook):
+            return file
+        data, digest = file.data, file.sha256
         known = self.journal.get(self._sight_key(digest))
         if known is not None:
             layouts = {layout.code: layout for layout in self.plan.layouts}
             sighting = sighting_from(known, layouts)
             exif = None if known["exif"] is None else _camera(known["exif"])
             if sighting.problem or not self._unread(file.name, digest, sighting):
-                return Look(file.name, digest, sighting, exif)
+                return PhotoLook(file.name, digest, sighting, exif)
         try:
             photograph = decode_photograph(file.name, data)
         except UserError as error:
-            return Look(file.name, digest, problem=error.got)
+            return PhotoLook(file.name, digest, problem=error.got)
         try:
             exif = camera_from_exif(io.BytesIO(data))
         except UserError:
             exif = None  # a RAW file, whose header Pillow does not read
         sighting, righting = look_over(photograph.rgb, photograph.quarter_turns, self.plan.layouts)
-        records: dict[str, Any] = {
-            self._sight_key(digest): {
-                **sighting.to_dict(),
-                "exif": None if exif is None else asdict(exif),
-            }
-        }
+        records: dict[str, Any] = {}
+        if known is None:
+            camera = None if exif is None else asdict(exif)
+            records[self._sight_key(digest)] = {**sighting.to_dict(), "exif": camera}
         unread = {} if sighting.problem else self._unread(file.name, digest, sighting)
         thumbs = {}
         if unread:
             rgb = righting.of(photograph.rgb)
-            for number, (shot, victims) in unread.items():
-                wanted = self.plan.wanted(shot, sighting)
-                thumbs[number] = _thumb(rgb, wanted)
-                outline = _outline(rgb, wanted, self.plan)
-                for victim in victims:
-                    check_classes(victim, wanted)
-                    (reading,) = read_objects(victim, [rgb], [wanted])
-                    records[self.reading_key(digest, victim, shot, sighting)] = {
-                        "reading": asdict(reading),
-                        "octagon": outline,
-                    }
-        return Look(file.name, digest, sighting, exif, records, thumbs, fresh=True)
+            thumbs = {n: _thumb(rgb, self.plan.wanted(s, sighting)) for n, (s, _) in unread.items()}
+            own = self._free.get()
+            try:
+                for shot, places in unread.values():
+                    wanted = self.plan.wanted(shot, sighting)
+                    outline = _outline(rgb, wanted, self.plan)
+                    for victim in (own[place] for place in places):
+                        check_classes(victim, wanted)
+                        (reading,) = read_objects(victim, [rgb], [wanted])
+                        key = self.reading_key(digest, victim, shot, sighting)
+                        records[key] = {"reading": asdict(reading), "octagon": outline}
+            finally:
+                self._free.put(own)
+        return PhotoLook(file.name, digest, sighting, exif, records, thumbs, fresh=True)
 
     def _unread(
         self, name: str, digest: str, sighting: Sighting
-    ) -> dict[int, tuple[Shot, list[Victim]]]:
-        """The photograph's objects, by number, that some victims have not read, and those."""
+    ) -> dict[int, tuple[Shot, list[int]]]:
+        """The photograph's objects, by number, that some victims have not read, and which."""
         found = {}
         for number, shot in enumerate(self.plan.shots_of(name)):
             if self.plan.problem(shot, sighting):
                 continue
             left = [
-                victim
-                for victim in self.victims
+                place
+                for place, victim in enumerate(self.victims)
                 if self.journal.get(self.reading_key(digest, victim, shot, sighting)) is None
             ]
             if left:

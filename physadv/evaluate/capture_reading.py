@@ -40,8 +40,8 @@ class Wanted:
 
     @property
     def target(self) -> str:
-        """The attacker's class as a Trial names it; empty if there is none."""
-        return " or ".join(self.targets)
+        """The attacker's class as a Trial names it, several with ``|`` between; empty if none."""
+        return "|".join(self.targets)
 
 
 Victim = ClassifierVictim | DetectorVictim | ChainVictim

@@ -1,27 +1,27 @@
 """Photographs that a camera took of printed artwork: each is found, placed and shown to victims."""
 
-import queue
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import torch
 
 from physadv.calibrate.camera import CameraCalibration
+from physadv.checks import check_range
 from physadv.data.files import atomic_path
 from physadv.data.photographs import PhotoFile
 from physadv.engine.threads import in_threads
-from physadv.evaluate.capture_look import Look, Onlooker
+from physadv.evaluate.capture_look import Onlooker, PhotoLook, read_files
 from physadv.evaluate.capture_plan import CapturePlan
 from physadv.evaluate.capture_reading import Victim, Wanted
 from physadv.evaluate.journal import Journal
 from physadv.evaluate.reading import Reading
 from physadv.evaluate.shotlist import Shot
 from physadv.evaluate.sighting import Sighting
-from physadv.victim.threads import MOST_THREADS, one_each, torch_threads_kept
+from physadv.victim.threads import MOST_THREADS, one_thread_each
 
 JOURNAL, THUMBS = "captures.jsonl", "thumbs"
 _THUMB_QUALITY = 80
@@ -72,59 +72,47 @@ def read_captures(
         victims: Who is asked.
         plan: What each photograph counts as.
         folder: Where the journal and small pictures are kept.
-        workers: Photographs that are read side by side, each on one processor, at least 1; by
-            default as many as torch uses threads, up to 8. Results do not depend on it.
+        workers: Photographs that are read side by side, each on one processor, 1 to 256; by
+            default as many as torch uses threads, up to 8. Results do not depend on it. Each
+            takes memory for its photograph, and half as much again.
         progress: Called with photographs done, all, and a rate in words.
 
     Raises:
         UserError: If a victim does not know a class, or the folder cannot be written.
     """
-    threads = workers or min(torch.get_num_threads(), MOST_THREADS)
+    threads = min(torch.get_num_threads(), MOST_THREADS) if workers is None else workers
+    check_range("workers", threads, 1, 256)
     journal = Journal(folder / JOURNAL)
-    first = Onlooker(tuple(victims), plan, journal)
-    onlookers: queue.SimpleQueue[Onlooker] = queue.SimpleQueue()
-    for onlooker in one_each(first, Onlooker.for_thread, threads):
-        onlookers.put(onlooker)
-    seen: dict[str, str] = {}
     started, decoded = time.monotonic(), 0
-    prepare = partial(torch.set_num_threads, 1)
-    looks = in_threads(partial(_look, onlookers), files, threads, ahead=threads, prepare=prepare)
     try:
-        with torch_threads_kept(), closing(looks):
+        onlooker = Onlooker(victims, plan, journal, threads)
+        prepare = partial(torch.set_num_threads, 1)
+        looks = in_threads(
+            onlooker.look, read_files(files), threads, ahead=threads, prepare=prepare
+        )
+        with one_thread_each(), closing(looks):
             for done, one in enumerate(looks, start=1):
-                if not one.problem and one.sha256 in seen:
-                    one = replace(one, problem=f"the same file as {seen[one.sha256]}")
-                seen.setdefault(one.sha256, one.name)
                 decoded += one.fresh
-                if not one.problem:
-                    _keep(one, journal, folder)
-                yield _captured(one, first)
+                _keep(one, journal, folder)
+                yield _captured(one, onlooker)
                 rate = decoded / max(time.monotonic() - started, 1e-9)
                 progress(done, len(files), f"{rate:.1f} photographs a second" if decoded else "")
     finally:
         journal.close()
 
 
-def _look(onlookers: "queue.SimpleQueue[Onlooker]", file: PhotoFile) -> Look:
-    """A photograph as whoever is free sees it."""
-    onlooker = onlookers.get()
-    try:
-        return onlooker.look(file)
-    finally:
-        onlookers.put(onlooker)
-
-
-def _keep(one: Look, journal: Journal, folder: Path) -> None:
-    for key, record in one.records.items():
-        journal.put(key, record)
+def _keep(one: PhotoLook, journal: Journal, folder: Path) -> None:
+    # Pictures first: what the journal has is not looked at again.
     for number, picture in one.thumbs.items():
         path = folder / THUMBS / f"{one.sha256[:24]}_{number}.jpg"
         if not path.exists():
             with atomic_path(path) as temporary:
                 picture.save(temporary, quality=_THUMB_QUALITY)
+    for key, record in one.records.items():
+        journal.put(key, record)
 
 
-def _captured(one: Look, onlooker: Onlooker) -> Captured:
+def _captured(one: PhotoLook, onlooker: Onlooker) -> Captured:
     problem = one.problem or ("" if one.sighting is None else one.sighting.problem)
     if problem or one.sighting is None:
         return Captured(one.name, one.sha256, one.sighting, one.exif, (), problem)
@@ -135,7 +123,9 @@ def _captured(one: Look, onlooker: Onlooker) -> Captured:
     return Captured(one.name, one.sha256, one.sighting, one.exif, objects)
 
 
-def _from_journal(one: Look, shot: Shot, sighting: Sighting, onlooker: Onlooker) -> CapturedObject:
+def _from_journal(
+    one: PhotoLook, shot: Shot, sighting: Sighting, onlooker: Onlooker
+) -> CapturedObject:
     wanted = onlooker.plan.wanted(shot, sighting)
     problem = onlooker.plan.problem(shot, sighting)
     if problem:

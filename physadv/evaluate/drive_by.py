@@ -61,7 +61,7 @@ Array = npt.NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
 
 LOOKS = "looks"
-_FORMAT = 2  # of the logs; a new one has everything looked at again
+_FORMAT = 3  # of the logs; a new one has everything looked at again
 _LEAST_CROP_PX = 4.0
 
 

@@ -6,7 +6,7 @@ many films are judged at once, then changes no bit of what they answer.
 
 import queue
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,7 +20,7 @@ from physadv.data.prefetch import read_ahead
 from physadv.engine.threads import in_threads
 from physadv.evaluate.filmaskers import Asker, ChainAsker
 from physadv.evaluate.looklog import LookLog
-from physadv.victim.threads import MOST_THREADS, one_each, torch_threads_kept
+from physadv.victim.threads import MOST_THREADS, one_each, one_thread_each
 
 Array = npt.NDArray[np.float64]
 
@@ -65,7 +65,7 @@ def look_at_film(
         # A camera waits for nobody; each of its looks may have all processors.
         prepare = (lambda: None) if live else partial(torch.set_num_threads, 1)
         with (
-            torch_threads_kept(),
+            nullcontext() if live else one_thread_each(),
             closing(in_threads(task, source, threads, ahead=ahead, prepare=prepare)) as seen,
         ):
             for frame_index, time_s, tables in seen:

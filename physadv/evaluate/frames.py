@@ -1,5 +1,6 @@
 """The grid for detectors: whole frames of the camera, all treatments on the same draws."""
 
+import queue
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from physadv.artwork.treatments import stuck_colours
 from physadv.checks import check_range
 from physadv.evaluate.backgrounds import background_pictures, cut
 from physadv.evaluate.conditions import Conditions, sample_conditions
-from physadv.evaluate.grid import check_cells, draw_pose, one_thread_each
+from physadv.evaluate.grid import check_cells, draw_pose
 from physadv.evaluate.reading import Array, Picture, Reader, Reading, reader_of
 from physadv.evaluate.renderer import Region, SignTexture, View, paint, region_of, sign_box
 from physadv.scene.pose import Pose
@@ -21,6 +22,7 @@ from physadv.seeding import generator_for
 from physadv.types import TREATMENTS, Treatment, Trial
 from physadv.victim.chain import ChainVictim
 from physadv.victim.detector import DetectorVictim
+from physadv.victim.threads import one_each, one_thread_each, own_module
 
 _OFF_CENTRE = 0.2  # share of the frame by which the sign strays from its middle
 _LEAST_BACKGROUND = 0.8  # a frame shows most of a background picture
@@ -101,7 +103,10 @@ def evaluate_frames(
     check_range("draws", draws, 1, 1_000_000)
     check_range("workers", workers, 1, 256)
     check_cells(scene, grid)
+    readers: queue.SimpleQueue[Reader] = queue.SimpleQueue()
     reader = reader_of(scene, artwork, victim)
+    for one in one_each(reader, lambda _: reader_of(scene, artwork, own_module(victim)), workers):
+        readers.put(one)
     sign = SignTexture(scene, artwork.mask)
     pictures = background_pictures(seed, backgrounds)
 
@@ -114,7 +119,11 @@ def evaluate_frames(
         frames = render_frames(
             artwork, scene, sign, pose, conditions, picture, treatments, generator
         )
-        readings = reader.read(list(frames.pictures.values()), frames.box)
+        free = readers.get()
+        try:
+            readings = free.read(list(frames.pictures.values()), frames.box)
+        finally:
+            readers.put(free)
         return [
             _trial(artwork, reader, reading, treatment, pose, grid, cell, draw, run_name)
             for treatment, reading in zip(frames.pictures, readings, strict=True)

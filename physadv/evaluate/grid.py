@@ -1,14 +1,11 @@
 """The grid: all treatments over cells of distance and angle, on the same draws."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
-import torch
 
 from physadv.artwork.files import Artwork
 from physadv.artwork.treatments import stuck_colours
@@ -22,6 +19,7 @@ from physadv.scene.schema import Cell, Grid, Scene
 from physadv.seeding import generator_for
 from physadv.types import CROPS, TREATMENTS, Crop, Treatment, Trial
 from physadv.victim.protocol import ClassifierVictim
+from physadv.victim.threads import one_thread_each
 
 _MIN_SIGN_PX = 4.0
 _DRAWS_AT_ONCE = 20
@@ -131,19 +129,6 @@ def check_cells(scene: Scene, grid: Grid) -> None:
                 f"the sign is {x2 - x1:.1f} x {y2 - y1:.1f} px",
                 f"Stay where it is at least {_MIN_SIGN_PX:g} px wide and high.",
             )
-
-
-@contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Keep OpenCV and torch to one thread inside, so that our workers do not fight over cores."""
-    before_cv, before_torch = cv2.getNumThreads(), torch.get_num_threads()
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before_cv)
-        torch.set_num_threads(before_torch)
 
 
 def evaluate_grid(

@@ -87,7 +87,7 @@ def part_of(views: Views, region: Region, light: Tensor) -> Views:
         kernels=views.kernels[kernels.to(device, non_blocking=True)],
         noise=region.cut(views.noise),
         compressed=compressed,
-        quality=views.quality[qualities.to(device, non_blocking=True)],
+        quality=views.quality[qualities],
         boxes=views.boxes[list(region.chosen)] - np.tile(corners, 2),
         distance_m=views.distance_m[list(region.chosen)],
         yaw_deg=views.yaw_deg[list(region.chosen)],

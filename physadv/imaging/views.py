@@ -38,7 +38,7 @@ class Views:
     [G,3] are the printer's responses; views ``i*B/G .. (i+1)*B/G`` show print ``i``. ``light``
     [B,1,h,w] multiplies the coded values. ``colour`` [B,3,3] and ``colour_bias`` [B,3,1,1] follow.
     ``blurred`` [M] indexes the views that ``kernels`` [M,K,K] blur; ``compressed`` [J] those that
-    are JPEG coded at ``quality`` [J]; both stay on the host. ``noise`` [B,3,s,s] is added.
+    are JPEG coded at ``quality`` [J]; these three stay on the host. ``noise`` [B,3,s,s] is added.
     ``backgrounds`` [B] indexes a pool, shifted by ``background_shift``. ``boxes`` [B,4] are the
     carriers' tight boxes xyxy in the views' pixels. ``distance_m`` and ``yaw_deg`` are for reports.
     """
@@ -153,7 +153,7 @@ def sample_views(
         kernels=tensor(kernels[blurred]),
         noise=torch.from_numpy(noise).to(device, non_blocking=True),
         compressed=torch.as_tensor(compressed),
-        quality=tensor(quality),
+        quality=torch.as_tensor(np.asarray(quality, dtype=np.float32)),
         backgrounds=torch.as_tensor(generator.integers(0, pool, count)).to(
             device, non_blocking=True
         ),

@@ -67,12 +67,17 @@ class CaptureSummary:
     pose_sources: Mapping[str, int]
 
     @property
+    def target_words(self) -> str:
+        """The attacker's class, or classes, in words."""
+        return self.target_class.replace("|", " or ")
+
+    @property
     def aim(self) -> str:
         """What success is, in words."""
         if self.target_class == TARGET:
             return f"read as {TARGET}, or where none is named not as {self.true_class}"
         if self.target_class and self.target_class != NOTHING:
-            return f"read as {self.target_class}"
+            return f"read as {self.target_words}"
         return f"not read as {self.true_class}"
 
 
@@ -94,7 +99,8 @@ def summarise_captures(trials: pl.DataFrame) -> list[CaptureSummary]:
         if len(single) > 1:
             aims = {one.target_class for one in single} - {NOTHING}
             arrow = pl.when(pl.col("target_class") == "").then(pl.lit("")).otherwise(pl.lit(" → "))
-            named = pl.col("true_class") + arrow + pl.col("target_class")
+            words = pl.col("target_class").str.replace_all("|", " or ", literal=True)
+            named = pl.col("true_class") + arrow + words
             where = (
                 pl.when(pl.col("cell") == "all").then(pl.lit("")).otherwise(", " + pl.col("cell"))
             )
@@ -107,7 +113,8 @@ def summarise_captures(trials: pl.DataFrame) -> list[CaptureSummary]:
 def _summary(rows: pl.DataFrame, victim: str, true_class: str, target: str) -> CaptureSummary:
     aimed = bool(target) and target != NOTHING
     aim = pl.col("target_class") if target == TARGET else pl.lit(target)
-    read_as_aimed = (pl.col("predicted_class").str.to_lowercase() == aim.str.to_lowercase()) & (
+    rows = rows.with_columns(aim.str.to_lowercase().str.split("|").alias("aims"))
+    read_as_aimed = (pl.col("aims").list.contains(pl.col("predicted_class").str.to_lowercase())) & (
         pl.col("verdict") != "hit"
     )
     # A clean photograph names no target, but may be read as one.
@@ -248,7 +255,7 @@ def headline(found: CaptureSummary) -> str:
 
 def capture_tables(found: CaptureSummary) -> list[Table]:
     """For the terminal: outcomes by treatment, then success (or right readings) by cell."""
-    names = {"hit": f"right: {found.true_class}", "target": f"read as {found.target_class}"}
+    names = {"hit": f"right: {found.true_class}", "target": f"read as {found.target_words}"}
     first = Table(box=box.SIMPLE, title=headline(found), title_justify="left")
     first.add_column("treatment")
     shown = [v for v in OUTCOMES if v != "target" or found.target_class]

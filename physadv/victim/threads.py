@@ -1,11 +1,13 @@
 """Victims for threads that look side by side, each on one processor."""
 
 import copy
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar, cast
 
+import cv2
 import torch
 
 from physadv.victim.chain import ChainVictim
@@ -32,18 +34,30 @@ def own_module(victim: V) -> V:
 
 
 def one_each(first: Looker, for_thread: Callable[[Looker], Looker], threads: int) -> list[Looker]:
-    """``first`` and a copy for every further thread; alone where its modules cannot be copied."""
+    """``first`` and a copy for every further thread.
+
+    Alone, with a warning, where a user's module cannot be copied: threads then take turns with it.
+    """
     try:
         return [first, *(for_thread(first) for _ in range(1, threads))]
-    except (TypeError, RuntimeError, NotImplementedError):
-        return [first]  # a user's module
+    except torch.OutOfMemoryError:
+        raise
+    except (TypeError, AttributeError, RuntimeError, NotImplementedError, copy.Error) as error:
+        warnings.warn(
+            f"a victim's module cannot be copied ({error}): it looks at one picture at a time",
+            stacklevel=2,
+        )
+        return [first]
 
 
 @contextmanager
-def torch_threads_kept() -> Iterator[None]:
-    """Have torch start later threads as it would have before."""
-    before = torch.get_num_threads()
+def one_thread_each() -> Iterator[None]:
+    """Keep OpenCV and torch to one thread inside, so that our workers do not fight over cores."""
+    before_cv, before_torch = cv2.getNumThreads(), torch.get_num_threads()
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        cv2.setNumThreads(before_cv)
+        torch.set_num_threads(before_torch)

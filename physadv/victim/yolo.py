@@ -117,11 +117,11 @@ class YoloModule(nn.Module):
         halved = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
         recorded = not torch.is_inference_mode_enabled()
         key = (tuple(images.shape), images.device, images.dtype, halved, recorded)
-        unknown = (None, None, None)
+        unknown = (None, decoder.anchors, decoder.strides)
         decoder.shape, decoder.anchors, decoder.strides = self._anchors.get(key, unknown)
         decoder.stride = decoder.stride.cpu()  # its values are read one by one
         _, raw = self.network(images)
-        if key not in self._anchors:
+        if key not in self._anchors and decoder.shape is not None:
             if len(self._anchors) == _MOST_ANCHORS:
                 self._anchors.clear()
             self._anchors[key] = (decoder.shape, decoder.anchors, decoder.strides)

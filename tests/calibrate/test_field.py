@@ -179,6 +179,15 @@ def test_ten_more_photographs_are_ten_more_looks(
     for one, other in zip(grown, at_once, strict=True):
         assert (one.name, one.sha256) == (other.name, other.sha256)
         assert one.objects[0].readings == other.objects[0].readings
+    for workers in (1, 3):
+        folder = tmp_path / f"{workers} workers"
+        found = list(captures.read_captures(files, [victim], plan, folder, workers=workers))
+        assert [one.objects[0].readings for one in found] == [
+            one.objects[0].readings for one in at_once
+        ]
+        assert (folder / captures.JOURNAL).read_bytes() == (
+            tmp_path / "at_once" / captures.JOURNAL
+        ).read_bytes()
     # Killed in the middle of a line: only that photograph is judged again.
     journal = tmp_path / "grown" / captures.JOURNAL
     journal.write_bytes(journal.read_bytes()[:-20])

@@ -227,6 +227,7 @@ def test_boxes_of_another_film_and_an_unwritable_folder(at_drives, tmp_path, cap
     words = [late if word == "boxes.csv" else word for word in COMMON]
     assert call("clean.mp4", *words, "--out", tmp_path / "out") == 1
     assert "60 frames" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "looks").exists()  # told before the film is looked at
 
 
 def test_a_speed_log_gives_distances(at_drives, tmp_path):

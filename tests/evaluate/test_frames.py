@@ -15,6 +15,7 @@ from physadv.scene.catalog import load_grid, load_scene
 from physadv.scene.pose import Pose
 from physadv.types import Detections
 from physadv.victim.chain import ChainVictim
+from physadv.victim.yolo import yolo_from_yaml
 
 BOX = np.array([100.0, 100, 200, 200])
 
@@ -132,6 +133,18 @@ def test_trials_do_not_depend_on_the_number_of_workers(red_detector):
     assert len(once) == 2 * 2 * 4
     assert {t.crop for t in once} == {"whole"}
     assert {t.true_class for t in once} == {"nothing"}
+
+
+def test_workers_with_a_yolo():
+    """Its module keeps things between pictures, so that each thread needs one of its own."""
+    scene, grid = load_scene("road_board"), load_grid("road_board")
+    grid = grid.model_copy(update={"cells": grid.cells[:2]})
+    victim = yolo_from_yaml("yolov8n.yaml")
+    several = [
+        evaluate_frames(board_artwork("person"), scene, grid, victim, draws=2, workers=n)
+        for n in (1, 3)
+    ]
+    assert several[0] == several[1]
 
 
 def test_wrong_input(scene, red_detector, dominant):

@@ -91,7 +91,7 @@ def test_resume_is_bit_identical(scene, colour_victim, short, tmp_path):
 @pytest.mark.slow
 def test_resume_after_kill_9_is_bit_identical(tmp_path):
     base = [sys.executable, "-m", "physadv.cli.main", "generate", "stop_sign"]
-    base += ["--victim", "gtsrb-cnn", "--layout", "graffiti", "--steps", "60", "--device", "cpu"]
+    base += ["--victim", "gtsrb-cnn", "--layout", "graffiti", "--steps", "40", "--device", "cpu"]
     subprocess.run([*base, "--out", str(tmp_path / "whole")], check=True, capture_output=True)
     run = tmp_path / "parts"
     process = subprocess.Popen(

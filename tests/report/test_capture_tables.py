@@ -1,5 +1,6 @@
 """The terminal's tables of captures."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -65,6 +66,26 @@ def test_without_sessions_there_is_no_such_column(tmp_path: Path) -> None:
     words = shown(tmp_path, [look(n, "", right=n > 3) for n in range(20)])
     assert "over sessions" not in words
     assert "No sessions are known" in words
+
+
+def test_a_target_of_two_names_counts_for_the_controls_as_well(tmp_path: Path) -> None:
+    """A print that does as much as the control has no effect, whatever its target is called."""
+    trials = []
+    for number in range(40):
+        attacked = number % 2 == 0
+        read = "Yield" if number % 4 < 2 else "No entry"
+        one = replace(
+            look(number, "", right=False, treatment="adversarial" if attacked else "noise"),
+            predicted_class=read,
+            verdict="target" if attacked else "misclassified",
+            target_class="Yield|no entry" if attacked else "",
+        )
+        trials.append(one)
+    found = summary(tmp_path, trials)
+    assert found.aim == "read as Yield or no entry"
+    assert {name: rate.k for name, rate in found.pooled.items()} == {"noise": 20, "adversarial": 20}
+    (effect,) = found.contrasts
+    assert effect.value == 0
 
 
 def both(size: int) -> list[Trial]:

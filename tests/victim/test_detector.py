@@ -143,8 +143,13 @@ def test_other_heads_are_refused(architecture, head):
 def test_candidates_do_not_depend_on_what_was_asked_before():
     victim = yolo_from_yaml("yolov8n.yaml")
     image = torch.rand(1, 3, 64, 64)
-    first = victim.candidates(image)[0]
+    with torch.inference_mode():
+        victim.candidates(image)
+    first = victim.candidates(image.clone().requires_grad_())[0]
+    first.boxes.sum().backward()  # what was made in inference mode cannot be recorded
     victim.candidates(torch.rand(1, 3, 96, 64))
+    for width in range(1, 70):
+        victim.candidates(torch.rand(1, 3, 32, 32 * width))  # more than are kept
     with torch.no_grad():
         again = victim.candidates(image)[0]
     assert torch.equal(first.boxes, again.boxes)
