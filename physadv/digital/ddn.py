@@ -46,7 +46,7 @@ def ddn(
     check_count("steps", steps)
     check_range("radius", radius, 0, 1e6, low_open=True)
     check_range("change", change, 0, 0.5, low_open=True)
-    with opened(model, images, labels, targets, from_clean=True) as problem:
+    with opened(model, images, labels, targets, clean_loss=log_odds) as problem:
         rows, gradient = problem.clean_gradient(log_odds)
         clean = best = problem.images[rows]
         farthest = length(torch.maximum(clean, 1 - clean), "l2")

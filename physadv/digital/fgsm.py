@@ -40,7 +40,7 @@ def fgsm(
     """
     check_budget(norm, eps)
     check_name("loss", loss, LOSSES)
-    with opened(model, images, labels, targets, from_clean=True) as problem:
+    with opened(model, images, labels, targets, clean_loss=LOSSES[loss]) as problem:
         rows, gradient = problem.clean_gradient(LOSSES[loss])
         clean = problem.images[rows]
         moved = clean + eps * steepest(gradient, clean, norm)

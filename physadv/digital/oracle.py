@@ -16,7 +16,7 @@ _NARROWEST, _USUAL, _WIDEST = 1.0, 32.0, 256.0  # highest minus lowest logit
 class Oracle:
     """Asks the model about samples of one batch; ``rows`` are their indices.
 
-    ``first_look`` must come first. Afterwards ``notes`` names what is unusual about the model,
+    ``examine`` must come first. Afterwards ``notes`` names what is unusual about the model,
     ``random`` says that it answers differently each time, and ``logits`` undoes a softmax at its
     end and brings saturated or vanishing logits to the usual scale: both leave every decision as
     it is, and give losses a gradient where there was none in float32.
@@ -61,6 +61,7 @@ class Oracle:
                 f"shape {list(answer.shape)} for {len(candidates)} images",
                 "It must return logits [B,K] with K from 2 up.",
             )
+        self.classes = answer.shape[1]
         return answer.to(self._type)
 
     def cured(self, answer: Tensor) -> Tensor:
@@ -73,16 +74,18 @@ class Oracle:
         """``ask`` and ``cured`` in one."""
         return self.cured(self.ask(candidates, rows))
 
-    def first_look(self, images: Tensor, rows: Tensor) -> Tensor:
-        """Ask about clean images [n,C,H,W] and examine the answer; returns it as it came."""
-        answer = self.ask(images, rows)
+    @property
+    def cures(self) -> bool:
+        """Whether ``cured`` changes anything."""
+        return self._softmax or self._factor != 1
+
+    def examine(self, images: Tensor, rows: Tensor, answer: Tensor) -> None:
+        """Find out what is unusual, from the own answers [n,K] to clean images [n,C,H,W]."""
         raw = answer.detach()
-        self.classes = raw.shape[1]
         self._probe(images.detach()[:_PROBED], rows[:_PROBED], raw[:_PROBED])
-        sane = raw.isfinite().all(dim=1)
-        raw = raw[sane]
+        raw = raw[raw.isfinite().all(dim=1)]
         if not len(raw):
-            return answer
+            return
         if bool((raw >= 0).all() & ((raw.sum(dim=1) - 1).abs() < 1e-3).all()):
             self._softmax = True
             self.notes.append(
@@ -90,7 +93,6 @@ class Oracle:
             )
         logits = self.cured(raw)
         self._find_scale(logits.amax(dim=1) - logits.amin(dim=1))
-        return answer
 
     def _probe(self, images: Tensor, rows: Tensor, known: Tensor) -> None:
         """Ask about a few samples again, alone: is the answer the same?"""

@@ -42,6 +42,7 @@ def opened(
     targets: Tensor | None = None,
     *,
     from_clean: bool = False,
+    clean_loss: Loss | None = None,
 ) -> Iterator["Problem"]:
     """A problem whose model is frozen for as long as the block runs.
 
@@ -51,6 +52,7 @@ def opened(
         labels: [B] true classes.
         targets: [B] classes to reach; None for any wrong one.
         from_clean: The first gradient is taken at the clean images: keep the first pass for it.
+        clean_loss: As ``from_clean``, where it is known which loss that gradient will be of.
 
     Raises:
         UserError: If images, labels, targets or the model's answers are not what they must be.
@@ -61,7 +63,7 @@ def opened(
         if targets is not None:
             targets = checked_classes("targets", targets, images)
             check_targets(targets, labels)
-        yield Problem(call, images, labels, targets, notes, from_clean)
+        yield Problem(call, images, labels, targets, notes, from_clean, clean_loss)
 
 
 class Problem:
@@ -80,6 +82,7 @@ class Problem:
         targets: Tensor | None,
         notes: Sequence[str],
         from_clean: bool,
+        clean_loss: Loss | None,
     ) -> None:
         self.images, self.labels, self.targets = images, labels, targets
         self.oracle = Oracle(call, images, notes)
@@ -91,21 +94,51 @@ class Problem:
         self._backwards = torch.zeros_like(labels)
         self._felt = torch.zeros_like(self.unconverged)  # some gradient was not zero
         self._first: tuple[Tensor, Tensor, Tensor] | None = None
+        self._clean: tuple[Tensor, Tensor] | None = None
         self._sane = images.flatten(1).isfinite().all(dim=1)
         rows = self._sane.nonzero().flatten()
         if len(rows):
-            inputs = images[rows].requires_grad_(from_clean)
-            with torch.set_grad_enabled(from_clean):
-                answer = self.oracle.first_look(inputs, rows)
-            check_known("labels", labels, self.oracle.classes)
-            if targets is not None:
-                check_known("targets", targets, self.oracle.classes)
+            answer = self._first_look(rows, from_clean, clean_loss)
             self._sane[rows] = answer.isfinite().all(dim=1)
             self.clean_predictions[rows] = torch.where(self._sane[rows], answer.argmax(dim=1), -1)
-            if from_clean and not self.oracle.random:
-                self._first = rows, inputs, answer
         self._right = self._sane & (self.clean_predictions == labels)
         self._predictions = self.clean_predictions.clone()
+
+    def _first_look(self, rows: Tensor, from_clean: bool, clean_loss: Loss | None) -> Tensor:
+        """The model's own answers [n,K] about clean images, and what they say of the model.
+
+        Where the loss is known, its gradient is taken chunk by chunk in the same passes, as if the
+        answers needed no cure; if they do it is forgotten.
+        """
+        inputs = self.images[rows].requires_grad_(from_clean)
+        if clean_loss is None:
+            with torch.set_grad_enabled(from_clean):
+                answer = self._asked_first(inputs, rows)
+        else:
+            parts = []
+            size = self._chunk_size(inputs)
+            for points, some in zip(inputs.split(size), rows.split(size), strict=True):
+                with torch.enable_grad():
+                    own = points.detach().requires_grad_(True)
+                    raw = self._asked_first(own, some)
+                    values = self.loss(raw, some, clean_loss)
+                parts.append((raw.detach(), self.differentiate(values, own, some)))
+            answers, gradients = zip(*parts, strict=True)
+            answer = torch.cat(answers)
+        self.oracle.examine(self.images[rows], rows, answer)
+        if not self.oracle.random:
+            if clean_loss is not None and not self.oracle.cures:
+                self._clean = rows, torch.cat(gradients)
+            elif from_clean:
+                self._first = rows, inputs, answer
+        return answer.detach()
+
+    def _asked_first(self, points: Tensor, rows: Tensor) -> Tensor:
+        answer = self.oracle.ask(points, rows)
+        check_known("labels", self.labels, self.oracle.classes)
+        if self.targets is not None:
+            check_known("targets", self.targets, self.oracle.classes)
+        return answer
 
     @property
     def open_rows(self) -> Tensor:
@@ -128,8 +161,12 @@ class Problem:
         return self.images.device.type == "cpu" or step % _GPU_INTERVAL == _GPU_INTERVAL - 1
 
     def logits(self, candidates: Tensor, rows: Tensor) -> Tensor:
-        """[n,K], differentiable where gradients are enabled."""
-        return self.oracle.logits(candidates, rows)
+        """[n,K], differentiable where gradients are enabled; else asked in chunks on a CPU."""
+        size = self._chunk_size(candidates)
+        if torch.is_grad_enabled() or len(rows) <= size:
+            return self.oracle.logits(candidates, rows)
+        parts = zip(candidates.split(size), rows.split(size), strict=True)
+        return torch.cat([self.oracle.logits(points, some) for points, some in parts])
 
     def loss(self, logits: Tensor, rows: Tensor, loss: Loss, aims: Tensor | None = None) -> Tensor:
         """[n] values of ``loss``, towards ``aims`` [n], else the targets where there are some."""
@@ -159,7 +196,14 @@ class Problem:
             return rows, inputs, self.oracle.cured(answer)
 
     def clean_gradient(self, loss: Loss) -> tuple[Tensor, Tensor]:
-        """Open rows, and the gradient [n,C,H,W] of ``loss`` at their clean images."""
+        """Open rows, and the gradient [n,C,H,W] of ``loss`` at their clean images.
+
+        Costs no pass where the problem was opened with this ``clean_loss``.
+        """
+        if self._clean is not None:
+            rows, gradient = self._clean
+            kept = self._right[rows]
+            return rows[kept], gradient[kept]
         rows, inputs, logits = self.start()
         with torch.enable_grad():
             values = self.loss(logits, rows, loss)
