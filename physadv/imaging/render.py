@@ -107,7 +107,7 @@ def _image(warped: Tensor, views: Views, behind: Tensor, light: Tensor) -> Tenso
     image = _expose(image, views, light)
     if len(views.compressed):
         chosen = views.compressed.to(image.device, non_blocking=True)
-        # Qualities stay on the host, where the codec reads them; it waits for its copy of them.
+        # Qualities stay on the host, where the codec reads them before it copies them.
         coded = jpeg_codec_differentiable(image[chosen], views.quality)
         image = image.index_copy(0, chosen, coded.clamp(0, 1))
     return image

@@ -8,10 +8,12 @@ device at once, as in torchvision's normalisation.
 
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from kornia.enhance import jpeg
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -162,7 +164,7 @@ def test_a_step_on_people_waits_for_nothing(red_people, settings):
 
 @pytest.mark.parametrize("palette", ["rgb", "2"])
 def test_a_step_on_signs_waits_for_the_codec_alone(palette):
-    """kornia's JPEG reads the qualities on the host and copies them itself, once a batch."""
+    """kornia's JPEG reads the qualities on the host, and waits for its copy except to a GPU."""
     task = sign_task(META, palette)
     coded = Counter(
         f"cpu to meta, {tuple(views.quality.shape)}"
@@ -172,6 +174,25 @@ def test_a_step_on_signs_waits_for_the_codec_alone(palette):
     )
     assert coded
     assert waits_of(task, task.settings) == coded
+
+
+def test_a_step_on_signs_waits_for_nothing_on_a_gpu(monkeypatch):
+    """All of a step but its backward pass, which needs a driver, as does the codec's first call."""
+    stream = SimpleNamespace(synchronize=lambda: None)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: stream)
+    for name, kept in vars(jpeg).copy().items():
+        if name.endswith("_CACHE"):
+            monkeypatch.setattr(jpeg, name, type(kept)())
+    with FakeTensorMode(allow_non_fake_inputs=True), OnFakeGpu() as watched:
+        task = sign_task(GPU)
+        texels = task.problem.scene.colour_texels
+        colours = torch.empty(3, texels, texels, device=GPU).requires_grad_()
+        for step in range(6):
+            task.estimate(colours, "fit", step)
+        watched.waits.clear()
+        found = [task.estimate(colours, "fit", step) for step in range(6, 12)]
+    assert not watched.waits
+    assert found[0].terms.total().device == GPU
 
 
 def test_a_value_that_is_read_is_noticed():
