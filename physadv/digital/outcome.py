@@ -94,3 +94,12 @@ class Adversarials:
                 limits = f"95 % {interval.low:.1%} to {interval.high:.1%}"
                 lines.append(f"{name}: {k}/{n} = {k / n:.1%} ({limits})")
         return "\n".join([*lines, *self.notes])
+
+
+def statuses(count: int, *holding: tuple[Tensor, Status]) -> tuple[Status, ...]:
+    """Of each of ``count`` samples the last status that holds; ``failed`` where none does."""
+    found: list[Status] = ["failed"] * count
+    for holds, status in holding:
+        for index in holds.nonzero().flatten().tolist():
+            found[index] = status
+    return tuple(found)

@@ -1,10 +1,8 @@
 """One attack's samples: which are open, what was found for each, and what became of it."""
 
 import hashlib
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import repeat
 
 import numpy as np
 import torch
@@ -13,20 +11,17 @@ from torch import Tensor
 from physadv.digital.freezing import frozen
 from physadv.digital.inputs import (
     Model,
-    check_known,
     check_targets,
     checked_classes,
     checked_images,
 )
 from physadv.digital.losses import Loss, margin
-from physadv.digital.oracle import Oracle
-from physadv.digital.outcome import Adversarials, Status
+from physadv.digital.outcome import Adversarials, statuses
+from physadv.digital.passes import Passes
 from physadv.seeding import generator_for
 
 _GPU_INTERVAL = 10  # steps between two looks at what is done: each makes the host wait
 _VOTES = 9  # looks at an image where the model is random
-_CHUNK = 200_000  # input values per pass on a CPU: the activations of more leave its cache
-_FEWEST = 16  # samples in such a pass
 
 
 def rounded(images: Tensor) -> Tensor:
@@ -66,7 +61,7 @@ def opened(
         yield Problem(call, images, labels, targets, notes, from_clean, clean_loss)
 
 
-class Problem:
+class Problem(Passes):
     """The samples of one attack, and the best image found for each so far.
 
     An attack asks through ``logits`` and ``gradient``, hands in what it finds through ``offer``,
@@ -84,15 +79,12 @@ class Problem:
         from_clean: bool,
         clean_loss: Loss | None,
     ) -> None:
-        self.images, self.labels, self.targets = images, labels, targets
-        self.oracle = Oracle(call, images, notes)
+        super().__init__(call, images, labels, targets, notes)
         self.best = images.clone()
         self.grade = torch.zeros(len(images), dtype=torch.int8, device=images.device)
         """0 nothing found, 1 ``best`` fools the model, 2 it does so rounded to 8 bits too."""
         self.clean_predictions = torch.full_like(labels, -1)
         self.unconverged = torch.zeros_like(labels, dtype=torch.bool)
-        self._backwards = torch.zeros_like(labels)
-        self._felt = torch.zeros_like(self.unconverged)  # some gradient was not zero
         self._first: tuple[Tensor, Tensor, Tensor] | None = None
         self._clean: tuple[Tensor, Tensor] | None = None
         self._sane = images.flatten(1).isfinite().all(dim=1)
@@ -113,42 +105,21 @@ class Problem:
         inputs = self.images[rows].requires_grad_(from_clean)
         if clean_loss is None:
             with torch.set_grad_enabled(from_clean):
-                answer = self._asked_first(inputs, rows)
+                answer = self.asked_first(inputs, rows)
         else:
-            parts = []
-            size = self._chunk_size(inputs)
-            for points, some in zip(inputs.split(size), rows.split(size), strict=True):
-                with torch.enable_grad():
-                    own = points.detach().requires_grad_(True)
-                    raw = self._asked_first(own, some)
-                    values = self.loss(raw, some, clean_loss)
-                parts.append((raw.detach(), self.differentiate(values, own, some)))
-            answers, gradients = zip(*parts, strict=True)
-            answer = torch.cat(answers)
+            answer, gradient = self.asked_with_gradient(inputs, rows, clean_loss)
         self.oracle.examine(self.images[rows], rows, answer)
         if not self.oracle.random:
             if clean_loss is not None and not self.oracle.cures:
-                self._clean = rows, torch.cat(gradients)
+                self._clean = rows, gradient
             elif from_clean:
                 self._first = rows, inputs, answer
         return answer.detach()
-
-    def _asked_first(self, points: Tensor, rows: Tensor) -> Tensor:
-        answer = self.oracle.ask(points, rows)
-        check_known("labels", self.labels, self.oracle.classes)
-        if self.targets is not None:
-            check_known("targets", self.targets, self.oracle.classes)
-        return answer
 
     @property
     def open_rows(self) -> Tensor:
         """Samples that can be attacked and are not settled."""
         return (self._right & (self.grade < 2)).nonzero().flatten()
-
-    @property
-    def gradients(self) -> int:
-        """Gradients taken so far, over all samples; on a GPU the host waits for this."""
-        return int(self._backwards.sum())
 
     def generators(self, rows: Tensor, *keys: str | int, seed: int) -> list[np.random.Generator]:
         """One generator a row, keyed by the sample's pixels, not by its place in the batch."""
@@ -159,20 +130,6 @@ class Problem:
     def due(self, step: int) -> bool:
         """Whether to look for samples that are done: at every step, on a GPU at every tenth."""
         return self.images.device.type == "cpu" or step % _GPU_INTERVAL == _GPU_INTERVAL - 1
-
-    def logits(self, candidates: Tensor, rows: Tensor) -> Tensor:
-        """[n,K], differentiable where gradients are enabled; else asked in chunks on a CPU."""
-        size = self._chunk_size(candidates)
-        if torch.is_grad_enabled() or len(rows) <= size:
-            return self.oracle.logits(candidates, rows)
-        parts = zip(candidates.split(size), rows.split(size), strict=True)
-        return torch.cat([self.oracle.logits(points, some) for points, some in parts])
-
-    def loss(self, logits: Tensor, rows: Tensor, loss: Loss, aims: Tensor | None = None) -> Tensor:
-        """[n] values of ``loss``, towards ``aims`` [n], else the targets where there are some."""
-        if aims is None and self.targets is not None:
-            aims = self.targets[rows]
-        return loss(logits, self.labels[rows], aims)
 
     def strongest_wrong(self, rows: Tensor) -> Tensor:
         """[n,K-1] the classes but the label, by falling logit of the clean image."""
@@ -210,64 +167,6 @@ class Problem:
         gradient = self.differentiate(values, inputs, rows)
         kept = self._right[rows]
         return rows[kept], gradient[kept]
-
-    def gradient(
-        self, candidates: Tensor, rows: Tensor, loss: Loss, aims: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Gradient [n,C,H,W] of ``loss`` (see there), the logits [n,K] and the loss [n].
-
-        On a CPU the samples pass the model in chunks.
-        """
-        size = self._chunk_size(candidates)
-        if len(rows) <= size:
-            return self._gradient(candidates, rows, loss, aims)
-        towards = repeat(None) if aims is None else aims.split(size)
-        parts = [
-            self._gradient(points, some, loss, aim)
-            for points, some, aim in zip(
-                candidates.split(size), rows.split(size), towards, strict=False
-            )
-        ]
-        gradients, logits, values = zip(*parts, strict=True)
-        return torch.cat(gradients), torch.cat(logits), torch.cat(values)
-
-    def _chunk_size(self, candidates: Tensor) -> int:
-        """Samples per pass: chunks as equal as can be."""
-        count = len(candidates)
-        if candidates.device.type != "cpu" or not count:
-            return max(count, 1)
-        most = max(_FEWEST, _CHUNK // candidates[0].numel())
-        return math.ceil(count / math.ceil(count / most))
-
-    def _gradient(
-        self, candidates: Tensor, rows: Tensor, loss: Loss, aims: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        with torch.enable_grad():
-            inputs = candidates.detach().requires_grad_(True)
-            logits = self.logits(inputs, rows)
-            values = self.loss(logits, rows, loss, aims)
-        return self.differentiate(values, inputs, rows), logits.detach(), values.detach()
-
-    def differentiate(
-        self, values: Tensor, inputs: Tensor, rows: Tensor, *, again: bool = False
-    ) -> Tensor:
-        """Gradient of the sum of ``values`` by ``inputs``; the graph is kept if ``again``.
-
-        What the model cannot be differentiated through, and what is not finite, counts as zero.
-        """
-        self._backwards.index_add_(0, rows, torch.ones_like(rows))
-        found = None
-        if values.requires_grad:
-            (found,) = torch.autograd.grad(
-                values, inputs, torch.ones_like(values), retain_graph=again, allow_unused=True
-            )
-        if found is None:
-            return torch.zeros_like(inputs)
-        found = torch.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0)
-        # Asking whether all are felt would make a GPU's host wait.
-        if found.device.type != "cpu" or not self._felt[rows].all():
-            self._felt[rows] |= (found != 0).flatten(1).any(dim=1)
-        return found
 
     def fooled(self, logits: Tensor, rows: Tensor) -> Tensor:
         """[n] True where another class is above the label (the target above all others)."""
@@ -324,7 +223,14 @@ class Problem:
             images=self.best,
             success=success,
             success_8bit=changed & (self.grade == 2),
-            status=self._statuses(success, blind),
+            status=statuses(
+                len(success),
+                (success, "succeeded"),
+                (self.unconverged, "not converged"),
+                (blind, "no gradient"),
+                (~self._right, "already wrong"),
+                (~self._sane, "not a number"),
+            ),
             l0=(delta != 0).any(dim=1).sum(dim=1).to(delta.dtype),
             l1=delta.abs().sum(dim=(1, 2)),
             l2=torch.linalg.vector_norm(delta.flatten(1), dim=1),
@@ -335,18 +241,3 @@ class Problem:
             backwards=self._backwards,
             notes=(*self.oracle.notes, *more_notes),
         )
-
-    def _statuses(self, success: Tensor, blind: Tensor) -> tuple[Status, ...]:
-        """Of each sample, the last of these that holds."""
-        found: list[Status] = ["failed"] * len(success)
-        holding: tuple[tuple[Tensor, Status], ...] = (
-            (success, "succeeded"),
-            (self.unconverged, "not converged"),
-            (blind, "no gradient"),
-            (~self._right, "already wrong"),
-            (~self._sane, "not a number"),
-        )
-        for holds, status in holding:
-            for index in holds.nonzero().flatten().tolist():
-                found[index] = status
-        return tuple(found)

@@ -59,7 +59,7 @@ def look_at_film(
         looking.put(one)
     # What a camera shows is looked at as it comes, not after a queue.
     frames = film.frames(min(log.last for log in logs))
-    source, ahead = (frames, 0) if live else (read_ahead(frames), threads)
+    source, ahead = (frames, 0) if live else (read_ahead(frames, most=threads), threads)
     try:
         task = partial(_look, looking)
         # A camera waits for nobody; each of its looks may have all processors.

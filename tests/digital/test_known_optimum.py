@@ -99,9 +99,28 @@ def test_gradients_in_chunks_are_those_of_the_whole(known, monkeypatch):
     rows = torch.arange(len(known.images))
     with opened(known.model, known.images, known.labels) as problem:
         whole = problem.gradient(known.images, rows, log_odds, (known.labels + 1) % 3)
-        monkeypatch.setattr("physadv.digital.problem._CHUNK", 7 * known.images[0].numel())
-        monkeypatch.setattr("physadv.digital.problem._FEWEST", 1)
+        monkeypatch.setattr("physadv.digital.passes._CHUNK", 7 * known.images[0].numel())
+        monkeypatch.setattr("physadv.digital.passes._FEWEST", 1)
         parts = problem.gradient(known.images, rows, log_odds, (known.labels + 1) % 3)
     for one, other in zip(whole, parts, strict=True):
         torch.testing.assert_close(one, other)
     assert problem.gradients == 2 * len(rows)
+
+
+@pytest.mark.parametrize("factor", [1.0, 1e4], ids=["as it is", "saturated"])
+def test_the_first_look_in_chunks_finds_what_the_whole_does(known, monkeypatch, factor):
+    """A model that has to be cured is asked for its gradient again."""
+
+    def model(images):
+        return factor * known.model(images)
+
+    whole = fgsm(model, known.images, known.labels, eps=0.15)
+    monkeypatch.setattr("physadv.digital.passes._CHUNK", 7 * known.images[0].numel())
+    monkeypatch.setattr("physadv.digital.passes._FEWEST", 1)
+    parts = fgsm(model, known.images, known.labels, eps=0.15)
+    assert len(known.images) > 7
+    torch.testing.assert_close(whole.images, parts.images)
+    assert whole.status == parts.status
+    assert torch.equal(whole.forwards, parts.forwards)
+    assert (parts.images != known.images).any()
+    assert bool(parts.notes) == (factor != 1)

@@ -109,7 +109,8 @@ def test_who_cannot_be_copied_looks_at_one_sample_at_a_time(tmp_path):
 
     single, beside = Single(), Reader()
     with _log(tmp_path / "a") as a, _log(tmp_path / "b") as b:
-        look_at_film(DrawnFilm(), [(beside, b), (single, a)])
+        with pytest.warns(UserWarning, match="cannot be copied"):
+            look_at_film(DrawnFilm(), [(beside, b), (single, a)])
         assert a.frames == b.frames == list(range(23))
     assert single.seen == beside.seen == list(range(23))
 
