@@ -80,7 +80,7 @@ class Oracle:
         return self._softmax or self._factor != 1
 
     def examine(self, images: Tensor, rows: Tensor, answer: Tensor) -> None:
-        """Find out what is unusual, from the own answers [n,K] to clean images [n,C,H,W]."""
+        """Find out what is unusual, from the raw answers [n,K] to clean images [n,C,H,W]."""
         raw = answer.detach()
         self._probe(images.detach()[:_PROBED], rows[:_PROBED], raw[:_PROBED])
         raw = raw[raw.isfinite().all(dim=1)]
