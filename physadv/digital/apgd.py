@@ -13,6 +13,7 @@ from physadv.digital.norms import Norm, check_budget, column, steepest, within
 from physadv.digital.outcome import Adversarials
 from physadv.digital.pgd import random_start
 from physadv.digital.problem import Problem, opened
+from physadv.digital.rows import only
 
 TARGETED_DLR = "targeted-dlr"
 _MEMORY = 0.5  # of earlier gradients, each scaled to a mean of 1
@@ -117,7 +118,7 @@ def _run(
     seed: int,
 ) -> None:
     """One run; ``aims`` [n] are classes to go for, None for the problem's own."""
-    clean = problem.images[rows]
+    clean = problem.clean(rows)
     point = random_start(problem, rows, eps, norm, "apgd", restart, seed=seed)
     size = torch.full_like(point[:, 0, 0, 0], 2 * eps)
     best, way = point, torch.zeros_like(point)
@@ -147,10 +148,10 @@ def _run(
         if problem.due(step):
             kept = ~problem.offer(tried, rows, logits)
             if not kept.all():
-                rows, clean, point, way = rows[kept], clean[kept], point[kept], way[kept]
-                best, best_way, best_value = best[kept], best_way[kept], best_value[kept]
-                value, rising = value[kept], rising[kept]
-                size, old_size, old_best = size[kept], old_size[kept], old_best[kept]
+                rows, clean, point, way = only(kept, rows, clean, point, way)
+                best, best_way, best_value = only(kept, best, best_way, best_value)
+                value, rising = only(kept, value, rising)
+                size, old_size, old_best = only(kept, size, old_size, old_best)
                 aims = None if aims is None else aims[kept]
         if not len(rows):
             return

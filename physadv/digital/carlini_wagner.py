@@ -12,6 +12,7 @@ from physadv.digital.norms import column, length
 from physadv.digital.objectives import OBJECTIVES, Objective
 from physadv.digital.outcome import Adversarials
 from physadv.digital.problem import Problem, opened, rounded
+from physadv.digital.rows import only
 from physadv.digital.shortest import keep_shortest
 
 _INSIDE = 0.003  # black and white start this far inside the tanh's range: below half a grey level
@@ -85,7 +86,7 @@ def carlini_wagner(
         if constant is not None:
             c = torch.full_like(c, constant)
         low, high = torch.zeros_like(c), torch.full_like(c, torch.inf)
-        found = Search(problem.images[rows], high.clone(), rows < 0, rows < 0)
+        found = Search(problem.clean(rows), high.clone(), rows < 0, rows < 0)
         kept: list[Tensor] = []
         samples: list[Tensor] = []
         for attempt in range(1, rounds + 1):
@@ -105,10 +106,8 @@ def carlini_wagner(
                 over = torch.ones_like(over)
             kept.append(found.best[over & some])
             samples.append(rows[over & some])
-            rows, c, low, high = rows[~over], c[~over], low[~over], high[~over]
-            found = Search(
-                found.best[~over], found.size[~over], found.held[~over], found.moving[~over]
-            )
+            rows, c, low, high = only(~over, rows, c, low, high)
+            found = Search(*only(~over, found.best, found.size, found.held, found.moving))
         if samples:
             keep_shortest(problem, torch.cat(kept), torch.cat(samples))
         return problem.close("carlini-wagner l2")
@@ -147,7 +146,7 @@ def descend(
     mask: Tensor | None = None,
 ) -> Search:
     """One run of Adam from the best images so far; only pixels under ``mask`` [n,1,H,W] move."""
-    clean = problem.images[rows]
+    clean = problem.clean(rows)
     best, size = found.best, found.size
     variable = torch.atanh((2 * best - 1) * (1 - _INSIDE))
     mean, square = torch.zeros_like(variable), torch.zeros_like(variable)

@@ -10,6 +10,7 @@ from physadv.digital.losses import margin
 from physadv.digital.objectives import OBJECTIVES
 from physadv.digital.outcome import Adversarials
 from physadv.digital.problem import Problem, opened
+from physadv.digital.rows import only
 
 _SHARE = 0.4  # of the pixels in use, frozen at first in one round
 _BOLD = 10.0  # c over that of the l2 attack: here the l2 length is only a means
@@ -53,7 +54,7 @@ def carlini_wagner_l0(
     with opened(model, images, labels, targets, from_clean=True) as problem:
         rows, c = first_constant(problem, f)
         c = _BOLD * c
-        best = problem.images[rows]
+        best = problem.clean(rows)
         mask = torch.ones_like(best[:, :1], dtype=torch.bool)
         count = torch.full_like(c, torch.inf)
         share = torch.full_like(c, _SHARE)
@@ -61,7 +62,7 @@ def carlini_wagner_l0(
         for attempt in range(rounds):
             if not len(rows):
                 break
-            clean = problem.images[rows]
+            clean = problem.clean(rows)
             start = torch.where(mask, best, clean)
             nothing = Search(start, torch.full_like(c, torch.inf), done, done)
             found = descend(problem, rows, nothing, c, f, steps=steps, rate=rate, mask=mask)
@@ -79,8 +80,7 @@ def carlini_wagner_l0(
                 done = torch.ones_like(done)
             over = done & count.isfinite()
             problem.last(best[over], rows[over])
-            rows, best, count, share = rows[~done], best[~done], count[~done], share[~done]
-            c, done = c[~done], done[~done]
+            rows, best, count, share, c, done = only(~done, rows, best, count, share, c, done)
             mask = _fewer_pixels(problem, rows, best, count, share)
         return problem.close("carlini-wagner l0")
 
@@ -89,7 +89,7 @@ def _fewer_pixels(
     problem: Problem, rows: Tensor, best: Tensor, count: Tensor, share: Tensor
 ) -> Tensor:
     """[n,1,H,W] the pixels in use without those, a share of them, that matter least."""
-    clean = problem.images[rows]
+    clean = problem.clean(rows)
     if not len(rows):
         return torch.ones_like(clean[:, :1], dtype=torch.bool)
     gradient, _, _ = problem.gradient(best, rows, margin)

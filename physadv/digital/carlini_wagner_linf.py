@@ -11,6 +11,7 @@ from physadv.digital.norms import column, length
 from physadv.digital.objectives import OBJECTIVES, Objective
 from physadv.digital.outcome import Adversarials
 from physadv.digital.problem import Problem, opened
+from physadv.digital.rows import only
 from physadv.digital.shortest import keep_shortest
 
 _FALL = 0.9  # the bound after a success, over the largest change there
@@ -56,7 +57,7 @@ def carlini_wagner_linf(
     f = OBJECTIVES[objective]
     with opened(model, images, labels, targets, from_clean=True) as problem:
         rows, bound, c = _linear_guess(problem, f)
-        point = best = problem.images[rows]
+        point = best = problem.clean(rows)
         size = torch.full_like(bound, torch.inf)
         idle, fall = torch.zeros_like(rows), torch.full_like(bound, _FALL)
         late = size
@@ -79,9 +80,8 @@ def carlini_wagner_linf(
                 problem.unconverged[rows] = ~some | (size < (1 - _GAINING) * late)
             images_found.append(best[over & some])
             samples.append(rows[over & some])
-            rows, point, best, size = rows[~over], point[~over], best[~over], size[~over]
-            bound, c, idle, late = bound[~over], c[~over], idle[~over], late[~over]
-            fall = fall[~over]
+            rows, point, best, size = only(~over, rows, point, best, size)
+            bound, c, idle, late, fall = only(~over, bound, c, idle, late, fall)
         if samples:
             keep_shortest(problem, torch.cat(images_found), torch.cat(samples))
         return problem.close("carlini-wagner linf")
@@ -115,7 +115,7 @@ def _descend(
 
     Returns the last point, the best, its largest change, and whether the last points fooled.
     """
-    clean = problem.images[rows]
+    clean = problem.clean(rows)
     mean, square = torch.zeros_like(point), torch.zeros_like(point)
     held = torch.zeros_like(rows, dtype=torch.bool)
     for step in range(steps):

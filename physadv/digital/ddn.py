@@ -47,8 +47,8 @@ def ddn(
     check_range("radius", radius, 0, 1e6, low_open=True)
     check_range("change", change, 0, 0.5, low_open=True)
     with opened(model, images, labels, targets, clean_loss=log_odds) as problem:
-        rows, gradient = problem.clean_gradient(log_odds)
-        clean = best = problem.images[rows]
+        rows, gradient = problem.clean_gradient()
+        clean = best = problem.clean(rows)
         farthest = length(torch.maximum(clean, 1 - clean), "l2")
         shortest = torch.full_like(farthest, torch.inf)
         radii = torch.full_like(farthest, radius)

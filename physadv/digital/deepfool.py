@@ -10,6 +10,7 @@ from physadv.digital.inputs import Model, check_count
 from physadv.digital.norms import column
 from physadv.digital.outcome import Adversarials
 from physadv.digital.problem import Problem, opened
+from physadv.digital.rows import only
 from physadv.digital.shortest import keep_shortest
 
 _FOLLOWED = 3  # borders looked at after the first step: those that the last slopes make nearest
@@ -51,7 +52,8 @@ def deepfool(
     check_count("candidates", candidates, 2)
     check_range("overshoot", overshoot, 0, 10)
     with opened(model, images, labels, from_clean=True) as problem:
-        found, crossed = [], []
+        found: list[Tensor] = []
+        crossed: list[Tensor] = []
         rows, point, logits = problem.start()
         # Lengths of the borders' slopes, from when each was last looked at.
         slopes = torch.ones_like(logits.detach())
@@ -63,9 +65,10 @@ def deepfool(
             looked_at = min(looked_at, _FOLLOWED)
             point = (point.detach() + (1 + overshoot) * step).clamp_(0, 1)
             done = problem.fooled(problem.logits(point, rows), rows)
-            found.append(point[done])
-            crossed.append(rows[done])
-            rows, point, slopes = rows[~done], point[~done].requires_grad_(True), slopes[~done]
+            for here, some in zip((found, crossed), only(done, point, rows), strict=True):
+                here.append(some)
+            rows, point, slopes = only(~done, rows, point, slopes)
+            point.requires_grad_(True)
             with torch.enable_grad():
                 logits = problem.logits(point, rows)
         if crossed:

@@ -41,8 +41,8 @@ def fgsm(
     check_budget(norm, eps)
     check_name("loss", loss, LOSSES)
     with opened(model, images, labels, targets, clean_loss=LOSSES[loss]) as problem:
-        rows, gradient = problem.clean_gradient(LOSSES[loss])
-        clean = problem.images[rows]
+        rows, gradient = problem.clean_gradient()
+        clean = problem.clean(rows)
         moved = clean + eps * steepest(gradient, clean, norm)
         problem.last(within(moved, clean, eps, norm), rows)
         return problem.close("fgsm")

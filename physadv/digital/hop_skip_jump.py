@@ -69,7 +69,7 @@ def hop_skip_jump(
         rows, point, generators = rows[some], point[some], generators[some.cpu().numpy()]
         if not len(rows):
             return problem.close("hop-skip-jump")
-        clean = problem.images[rows]
+        clean = problem.clean(rows)
         elements = clean[0].numel()
         # How near the border a bisection ends, over the way from the image (section IV-C).
         precision = elements**-1.5 if norm == "l2" else elements**-2.0
@@ -105,7 +105,7 @@ def _find_starts(
     """[n,C,H,W] images that fool the model, and [n] for which samples there is one."""
     if starts is not None:
         return starts[rows], problem.fooled_by(starts[rows], rows) if len(rows) else rows > 0
-    found, some = problem.images[rows], torch.zeros_like(rows, dtype=torch.bool)
+    found, some = problem.clean(rows), torch.zeros_like(rows, dtype=torch.bool)
     for _ in range(_TRIES):
         left = (~some).nonzero().flatten()
         if not len(left):

@@ -1,5 +1,6 @@
 """What an attack accepts, checked once and brought into one form."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -33,14 +34,26 @@ def checked_images(images: Tensor) -> Tensor:
         )
     kept = torch.float64 if images.dtype == torch.float64 else torch.float32
     copy = images.detach().to(kept, copy=True).contiguous()
-    finite = copy[copy.isfinite()]
-    if finite.numel() and (finite.min() < -_TOLERANCE or finite.max() > 1 + _TOLERANCE):
+    low, high = finite_range(copy)
+    if low < -_TOLERANCE or high > 1 + _TOLERANCE:
         raise UserError(
             "images to attack",
-            f"values from {finite.min():.4g} to {finite.max():.4g}",
+            f"values from {low:.4g} to {high:.4g}",
             "Give pixels in [0,1]; the model normalises inside.",
         )
-    return copy.clamp_(0, 1)
+    # What is not finite stays: clamping would make infinity a pixel.
+    return copy if low >= 0 and high <= 1 else torch.where(copy.isfinite(), copy.clamp(0, 1), copy)
+
+
+def finite_range(values: Tensor) -> tuple[float, float]:
+    """Least and largest of the finite values; 0 and 0 where there is none."""
+    if not values.numel():
+        return 0.0, 0.0
+    low, high = (float(end) for end in values.aminmax())
+    if math.isfinite(low) and math.isfinite(high):
+        return low, high
+    finite = values[values.isfinite()]
+    return finite_range(finite)
 
 
 def checked_classes(what: str, classes: Tensor, images: Tensor) -> Tensor:

@@ -85,7 +85,7 @@ def momentum(
         rows = problem.open_rows
         if not len(rows):
             return problem.close("momentum")
-        clean = point = problem.images[rows]
+        clean = point = problem.clean(rows)
         direction = torch.zeros_like(clean)
         draws = torch.ones(steps, len(rows), 3).to(clean)
         if diversity:

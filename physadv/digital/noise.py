@@ -50,7 +50,7 @@ def noise(
             rows = problem.open_rows
             if not len(rows):
                 break
-            clean = problem.images[rows]
+            clean = problem.clean(rows)
             generators = problem.generators(rows, "noise", draw, seed=seed)
             drawn = [_draw(clean.shape[1:], kind, eps, generator) for generator in generators]
             values = torch.from_numpy(np.stack(drawn)).to(clean)

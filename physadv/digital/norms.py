@@ -77,8 +77,8 @@ def within(candidates: Tensor, images: Tensor, eps: float, norm: Norm) -> Tensor
         ICML 2021, proposition 2.1 (here solved by bisection).
     """
     if norm == "linf":
-        low, high = (images - eps).clamp_min(0), (images + eps).clamp_max(1)
-        return torch.minimum(torch.maximum(candidates, low), high)
+        low, high = (images - eps).clamp_min_(0), (images + eps).clamp_max_(1)
+        return torch.maximum(candidates, low, out=low).clamp_max_(high)
     delta = candidates - images
     if norm == "l2":
         size = length(delta, "l2").clamp_min(torch.finfo(delta.dtype).tiny)

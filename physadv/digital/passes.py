@@ -10,8 +10,10 @@ from torch import Tensor
 from physadv.digital.inputs import check_known
 from physadv.digital.losses import Loss
 from physadv.digital.oracle import Oracle
+from physadv.digital.rows import picked
 
-_CHUNK = 200_000  # input values per pass on a CPU: the activations of more leave its cache
+_CHUNK = 270_000  # input values per pass on a CPU: the activations of more leave its cache
+_LOOK = 2 * _CHUNK  # where no activations are kept for a gradient
 _FEWEST = 16  # samples in such a pass
 
 
@@ -36,9 +38,13 @@ class Passes:
         """Gradients taken so far, over all samples; on a GPU the host waits for this."""
         return int(self._backwards.sum())
 
+    def clean(self, rows: Tensor) -> Tensor:
+        """The images [n,C,H,W] as they came, a copy."""
+        return picked(self.images, rows)
+
     def logits(self, candidates: Tensor, rows: Tensor) -> Tensor:
         """[n,K], differentiable where gradients are enabled; else asked in chunks on a CPU."""
-        size = self.chunk_size(candidates)
+        size = chunk_size(candidates, _LOOK)
         if torch.is_grad_enabled() or len(rows) <= size:
             return self.oracle.logits(candidates, rows)
         parts = zip(candidates.split(size), rows.split(size), strict=True)
@@ -57,7 +63,7 @@ class Passes:
 
         On a CPU the samples pass the model in chunks.
         """
-        size = self.chunk_size(candidates)
+        size = chunk_size(candidates, _CHUNK)
         if len(rows) <= size:
             return self._gradient(candidates, rows, loss, aims)
         towards = repeat(None) if aims is None else aims.split(size)
@@ -69,14 +75,6 @@ class Passes:
         ]
         gradients, logits, values = zip(*parts, strict=True)
         return torch.cat(gradients), torch.cat(logits), torch.cat(values)
-
-    def chunk_size(self, candidates: Tensor) -> int:
-        """Samples per pass: chunks as equal as can be."""
-        count = len(candidates)
-        if candidates.device.type != "cpu" or not count:
-            return max(count, 1)
-        most = max(_FEWEST, _CHUNK // candidates[0].numel())
-        return math.ceil(count / math.ceil(count / most))
 
     def _gradient(
         self, candidates: Tensor, rows: Tensor, loss: Loss, aims: Tensor | None
@@ -105,7 +103,7 @@ class Passes:
         found = torch.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0)
         # Asking whether all are felt would make a GPU's host wait.
         if found.device.type != "cpu" or not self._felt[rows].all():
-            self._felt[rows] |= (found != 0).flatten(1).any(dim=1)
+            self._felt[rows] |= found.flatten(1).abs().amax(dim=1) > 0
         return found
 
     def asked_with_gradient(
@@ -113,7 +111,7 @@ class Passes:
     ) -> tuple[Tensor, Tensor]:
         """The model's own answers [n,K], and in the same passes the gradient of ``loss``."""
         answers, gradients = [], []
-        size = self.chunk_size(images)
+        size = chunk_size(images, _CHUNK)
         for points, some in zip(images.split(size), rows.split(size), strict=True):
             with torch.enable_grad():
                 own = points.detach().requires_grad_(True)
@@ -134,3 +132,12 @@ class Passes:
         if self.targets is not None:
             check_known("targets", self.targets, self.oracle.classes)
         return answer
+
+
+def chunk_size(candidates: Tensor, values: int) -> int:
+    """Samples per pass of about ``values`` input values: chunks as equal as can be."""
+    count = len(candidates)
+    if candidates.device.type != "cpu" or not count:
+        return max(count, 1)
+    most = max(_FEWEST, values // candidates[0].numel())
+    return math.ceil(count / math.ceil(count / most))

@@ -10,13 +10,14 @@ from physadv.digital.losses import LOSSES
 from physadv.digital.norms import Norm, check_budget, draw_in_ball, steepest, within
 from physadv.digital.outcome import Adversarials
 from physadv.digital.problem import Problem, opened
+from physadv.digital.rows import only
 
 
 def random_start(
     problem: Problem, rows: Tensor, eps: float, norm: Norm, *keys: str | int, seed: int
 ) -> Tensor:
     """[n,C,H,W] points drawn from the ball around the clean images, within [0,1]."""
-    clean = problem.images[rows]
+    clean = problem.clean(rows)
     generators = problem.generators(rows, *keys, seed=seed)
     drawn = [draw_in_ball(clean.shape[1:], eps, norm, generator) for generator in generators]
     return within(clean + torch.from_numpy(np.stack(drawn)).to(clean), clean, eps, norm)
@@ -75,7 +76,7 @@ def pgd(
             rows = problem.open_rows
             if not len(rows):
                 break
-            clean = problem.images[rows]
+            clean = problem.clean(rows)
             point = clean
             if from_random:
                 point = random_start(problem, rows, eps, norm, "pgd", restart, seed=seed)
@@ -84,8 +85,7 @@ def pgd(
                 if stop_at_success and problem.due(step):
                     kept = ~problem.offer(point, rows, logits)
                     if not kept.all():
-                        rows, clean = rows[kept], clean[kept]
-                        point, gradient = point[kept], gradient[kept]
+                        rows, clean, point, gradient = only(kept, rows, clean, point, gradient)
                     if not len(rows):
                         break
                 point = within(point + size * steepest(gradient, point, norm), clean, eps, norm)

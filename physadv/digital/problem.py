@@ -18,6 +18,7 @@ from physadv.digital.inputs import (
 from physadv.digital.losses import Loss, margin
 from physadv.digital.outcome import Adversarials, statuses
 from physadv.digital.passes import Passes
+from physadv.digital.rows import picked
 from physadv.seeding import generator_for
 
 _GPU_INTERVAL = 10  # steps between two looks at what is done: each makes the host wait
@@ -85,9 +86,10 @@ class Problem(Passes):
         """0 nothing found, 1 ``best`` fools the model, 2 it does so rounded to 8 bits too."""
         self.clean_predictions = torch.full_like(labels, -1)
         self.unconverged = torch.zeros_like(labels, dtype=torch.bool)
+        self._clean_loss = clean_loss
         self._first: tuple[Tensor, Tensor, Tensor] | None = None
         self._clean: tuple[Tensor, Tensor] | None = None
-        self._sane = images.flatten(1).isfinite().all(dim=1)
+        self._sane = images.flatten(1).sum(dim=1).isfinite()
         rows = self._sane.nonzero().flatten()
         if len(rows):
             answer = self._first_look(rows, from_clean, clean_loss)
@@ -102,13 +104,13 @@ class Problem(Passes):
         Where the loss is known, its gradient is taken chunk by chunk in the same passes, as if the
         answers needed no cure; if they do it is forgotten.
         """
-        inputs = self.images[rows].requires_grad_(from_clean)
+        inputs = self.clean(rows).requires_grad_(from_clean)
         if clean_loss is None:
             with torch.set_grad_enabled(from_clean):
                 answer = self.asked_first(inputs, rows)
         else:
             answer, gradient = self.asked_with_gradient(inputs, rows, clean_loss)
-        self.oracle.examine(self.images[rows], rows, answer)
+        self.oracle.examine(inputs, rows, answer)
         if not self.oracle.random:
             if clean_loss is not None and not self.oracle.cures:
                 self._clean = rows, gradient
@@ -123,7 +125,7 @@ class Problem(Passes):
 
     def generators(self, rows: Tensor, *keys: str | int, seed: int) -> list[np.random.Generator]:
         """One generator a row, keyed by the sample's pixels, not by its place in the batch."""
-        pixels = self.images[rows].cpu().numpy()
+        pixels = self.clean(rows).cpu().numpy()
         digests = [hashlib.sha256(one.tobytes()).hexdigest() for one in pixels]
         return [generator_for(seed, *keys, digest) for digest in digests]
 
@@ -133,7 +135,7 @@ class Problem(Passes):
 
     def strongest_wrong(self, rows: Tensor) -> Tensor:
         """[n,K-1] the classes but the label, by falling logit of the clean image."""
-        logits = self.logits(self.images[rows], rows)
+        logits = self.logits(self.clean(rows), rows)
         others = logits.scatter(1, self.labels[rows, None], -torch.inf)
         return others.argsort(dim=1, descending=True)[:, :-1]
 
@@ -146,27 +148,26 @@ class Problem(Passes):
         with torch.enable_grad():
             if self._first is None:
                 rows = self.open_rows
-                inputs = self.images[rows].requires_grad_(True)
+                inputs = self.clean(rows).requires_grad_(True)
                 return rows, inputs, self.logits(inputs, rows)
             rows, inputs, answer = self._first
             self._first = None
             return rows, inputs, self.oracle.cured(answer)
 
-    def clean_gradient(self, loss: Loss) -> tuple[Tensor, Tensor]:
-        """Open rows, and the gradient [n,C,H,W] of ``loss`` at their clean images.
+    def clean_gradient(self) -> tuple[Tensor, Tensor]:
+        """Open rows, and the gradient [n,C,H,W] of the ``clean_loss`` at their clean images.
 
-        Costs no pass where the problem was opened with this ``clean_loss``.
+        Costs no pass but where the model is random, or needs a cure.
         """
-        if self._clean is not None:
+        if self._clean is None:
+            rows, inputs, logits = self.start()
+            with torch.enable_grad():
+                values = self.loss(logits, rows, self._clean_loss or margin)
+            gradient = self.differentiate(values, inputs, rows)
+        else:
             rows, gradient = self._clean
-            kept = self._right[rows]
-            return rows[kept], gradient[kept]
-        rows, inputs, logits = self.start()
-        with torch.enable_grad():
-            values = self.loss(logits, rows, loss)
-        gradient = self.differentiate(values, inputs, rows)
-        kept = self._right[rows]
-        return rows[kept], gradient[kept]
+        open_rows = self._right[rows].nonzero().flatten()
+        return rows[open_rows], picked(gradient, open_rows)
 
     def fooled(self, logits: Tensor, rows: Tensor) -> Tensor:
         """[n] True where another class is above the label (the target above all others)."""
@@ -190,12 +191,12 @@ class Problem(Passes):
         """
         hits = (self.fooled(logits, rows) & self._right[rows]).nonzero().flatten()
         if self.oracle.random and len(hits):
-            hits = hits[self.fooled_by(candidates[hits], rows[hits])]
+            hits = hits[self.fooled_by(picked(candidates, hits), rows[hits])]
         if len(hits):
-            eight = self.fooled_by(rounded(candidates[hits]), rows[hits])
+            eight = self.fooled_by(rounded(picked(candidates, hits)), rows[hits])
             grade = 1 + eight.to(torch.int8)
             new = hits[grade > self.grade[rows[hits]]]
-            self.best[rows[new]] = candidates[new]
+            self.best.index_copy_(0, rows[new], picked(candidates, new))
             self._predictions[rows[new]] = logits[new].argmax(dim=1)
             self.grade[rows[hits]] = torch.maximum(grade, self.grade[rows[hits]])
         return (self.grade[rows] == 2) | ~self._right[rows]
@@ -206,18 +207,19 @@ class Problem(Passes):
             return
         logits = self.logits(candidates, rows)
         self.offer(candidates, rows, logits)
-        failed = self.grade[rows] == 0
-        self.best[rows[failed]] = candidates[failed]
+        failed = (self.grade[rows] == 0).nonzero().flatten()
+        self.best.index_copy_(0, rows[failed], picked(candidates, failed))
         self._predictions[rows[failed]] = logits[failed].argmax(dim=1)
 
     def close(self, attack: str, *more_notes: str) -> Adversarials:
         """Say what became of each sample."""
         blind = (self._backwards > 0) & ~self._felt & (self.grade == 0)
         self.best[blind] = self.images[blind]
-        changed = (self.best != self.images).flatten(1).any(dim=1) & self._right
+        sizes = (self.best - self.images).nan_to_num_(0.0, 0.0, 0.0).abs_().flatten(2)
+        l0 = sizes.sum(dim=1).sign_().sum(dim=1)
+        changed = (l0 > 0) & self._right
         self._predictions = torch.where(changed, self._predictions, self.clean_predictions)
         success = changed & (self.grade > 0)
-        delta = (self.best - self.images).nan_to_num(0.0, 0.0, 0.0).flatten(2)
         return Adversarials(
             attack=attack,
             images=self.best,
@@ -231,10 +233,10 @@ class Problem(Passes):
                 (~self._right, "already wrong"),
                 (~self._sane, "not a number"),
             ),
-            l0=(delta != 0).any(dim=1).sum(dim=1).to(delta.dtype),
-            l1=delta.abs().sum(dim=(1, 2)),
-            l2=torch.linalg.vector_norm(delta.flatten(1), dim=1),
-            linf=torch.linalg.vector_norm(delta.flatten(1), torch.inf, dim=1),
+            l0=l0,
+            l1=sizes.sum(dim=(1, 2)),
+            l2=torch.linalg.vector_norm(sizes.flatten(1), dim=1),
+            linf=sizes.amax(dim=(1, 2)),
             clean_predictions=self.clean_predictions,
             predictions=self._predictions,
             forwards=self.oracle.forwards,

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from physadv.digital.norms import column
 from physadv.digital.problem import Problem, rounded
+from physadv.digital.rows import picked
 
 _LONGER = (1.01, 1.03, 1.06, 1.1, 1.2, 1.4, 2.0, 3.0, 4.0)
 _LEVELS = (0.51, 0.75, 1.0, 1.5, 2.0, 3.0)
@@ -26,7 +27,7 @@ def keep_shortest(problem: Problem, found: Tensor, rows: Tensor, *, looks: int =
         rows: [n] their samples.
         looks: Steps of the search for a shorter length.
     """
-    clean = problem.images[rows]
+    clean = problem.clean(rows)
     delta = found - clean
     high = torch.ones(len(rows)).to(clean)
     holds = _both(problem, found, rows)
@@ -37,7 +38,7 @@ def keep_shortest(problem: Problem, found: Tensor, rows: Tensor, *, looks: int =
         todo = (~holds & (factors > 1)).nonzero().flatten()
         if not len(todo):
             continue
-        images = (clean[todo] + column(factors[todo]) * delta[todo]).clamp(0, 1)
+        images = (picked(clean, todo) + column(factors[todo]) * picked(delta, todo)).clamp(0, 1)
         better = _both(problem, images, rows[todo])
         high[todo[better]] = factors[todo[better]]
         holds[todo[better]] = True
@@ -48,7 +49,7 @@ def keep_shortest(problem: Problem, found: Tensor, rows: Tensor, *, looks: int =
             break
         untried = low[todo] == 0
         middle = torch.where(untried, _SHORTER * high[todo], (low[todo] + high[todo]) / 2)
-        images = (clean[todo] + column(middle) * delta[todo]).clamp(0, 1)
+        images = (picked(clean, todo) + column(middle) * picked(delta, todo)).clamp(0, 1)
         better = _both(problem, images, rows[todo])
         high[todo] = torch.where(better, middle, high[todo])
         low[todo] = torch.where(better, low[todo], middle)
@@ -61,5 +62,5 @@ def _both(problem: Problem, images: Tensor, rows: Tensor) -> Tensor:
     holds = problem.fooled_by(rounded(images), rows)
     some = holds.nonzero().flatten()
     if len(some):
-        holds[some] = problem.fooled_by(images[some], rows[some])
+        holds[some] = problem.fooled_by(picked(images, some), rows[some])
     return holds

@@ -10,6 +10,7 @@ from physadv.digital.losses import LOSSES
 from physadv.digital.norms import Norm, check_budget, column, within
 from physadv.digital.outcome import Adversarials
 from physadv.digital.problem import opened
+from physadv.digital.rows import only
 
 _HALVED_AT = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)  # of 10,000 queries
 
@@ -57,7 +58,7 @@ def square(
         rows = problem.open_rows
         if not len(rows):
             return problem.close("square")
-        clean = problem.images[rows]
+        clean = problem.clean(rows)
         channels, height, width = clean.shape[1:]
         drawn = [
             _draws(generator, queries, channels, width)
@@ -87,8 +88,8 @@ def square(
             if problem.due(query):
                 kept = ~problem.offer(candidate, rows, logits)
                 if not kept.all():
-                    rows, clean, point, value = rows[kept], clean[kept], point[kept], value[kept]
-                    places, signs = places[kept], signs[kept]
+                    rows, clean, point, value = only(kept, rows, clean, point, value)
+                    places, signs = only(kept, places, signs)
                 if not len(rows):
                     break
         problem.last(point, rows)

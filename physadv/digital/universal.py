@@ -42,7 +42,7 @@ def universal(
                 "Give finite values [C,H,W], as train_universal returns them.",
             )
         rows = problem.open_rows
-        problem.last((problem.images[rows] + perturbation.to(problem.images)).clamp(0, 1), rows)
+        problem.last((problem.clean(rows) + perturbation.to(problem.images)).clamp(0, 1), rows)
         return problem.close("universal")
 
 
@@ -100,7 +100,7 @@ def train_universal(
         shared = torch.zeros_like(middle)
         for _ in range(epochs):
             for some in rows.split(batch):
-                point = (problem.images[some] + shared).clamp(0, 1)
+                point = (problem.clean(some) + shared).clamp(0, 1)
                 gradient, _, value = problem.gradient(point, some, LOSSES[loss])
                 gradient[value > _CONFIDENT] = 0
                 pull = gradient.sum(dim=0, keepdim=True)

@@ -100,6 +100,7 @@ def test_gradients_in_chunks_are_those_of_the_whole(known, monkeypatch):
     with opened(known.model, known.images, known.labels) as problem:
         whole = problem.gradient(known.images, rows, log_odds, (known.labels + 1) % 3)
         monkeypatch.setattr("physadv.digital.passes._CHUNK", 7 * known.images[0].numel())
+        monkeypatch.setattr("physadv.digital.passes._LOOK", 7 * known.images[0].numel())
         monkeypatch.setattr("physadv.digital.passes._FEWEST", 1)
         parts = problem.gradient(known.images, rows, log_odds, (known.labels + 1) % 3)
     for one, other in zip(whole, parts, strict=True):
@@ -116,6 +117,7 @@ def test_the_first_look_in_chunks_finds_what_the_whole_does(known, monkeypatch, 
 
     whole = fgsm(model, known.images, known.labels, eps=0.15)
     monkeypatch.setattr("physadv.digital.passes._CHUNK", 7 * known.images[0].numel())
+    monkeypatch.setattr("physadv.digital.passes._LOOK", 7 * known.images[0].numel())
     monkeypatch.setattr("physadv.digital.passes._FEWEST", 1)
     parts = fgsm(model, known.images, known.labels, eps=0.15)
     assert len(known.images) > 7
