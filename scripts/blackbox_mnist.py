@@ -26,7 +26,7 @@ from physadv.digital.momentum import momentum
 from physadv.digital.noise import noise
 from physadv.digital.outcome import Adversarials
 from physadv.digital.pgd import pgd
-from physadv.digital.substitute import labels_of, train_substitute
+from physadv.digital.substitute import convolutional, labels_of, train_substitute
 from physadv.digital.transfer import TransferMatrix, transfer_matrix
 from physadv.seeding import generator_for
 from physadv.victim.catalog import load_victim
@@ -34,11 +34,7 @@ from physadv.victim.weights import load_weights
 
 BEGUN_WITH, ATTACKED = 150, 1000
 SUBSTITUTES: dict[str, Callable[[], nn.Module]] = {
-    "convolutional": lambda: nn.Sequential(
-        nn.Conv2d(1, 32, 3), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
-        nn.Linear(1600, 200), nn.ReLU(), nn.Linear(200, 200), nn.ReLU(), nn.Linear(200, 10),
-    ),
+    "convolutional": lambda: convolutional(1, 10),
     "dense": lambda: nn.Sequential(
         nn.Flatten(), nn.Linear(784, 200), nn.ReLU(), nn.Linear(200, 200), nn.ReLU(),
         nn.Linear(200, 10),

@@ -12,13 +12,18 @@ import numpy as np
 import typer
 
 from physadv.checks import UsageError, UserError
-from physadv.cli.console import out, progress_line
+from physadv.cli.console import goes_on, out, progress_line
 from physadv.cli.detector_digital import detector_digital
+from physadv.cli.digital_record import attack_records, transfer_records
 from physadv.cli.options import Device, Seed
 from physadv.data.environment import choose_device, versions
 from physadv.data.files import atomic_path, write_json
 from physadv.data.labelled import read_labelled
-from physadv.evaluate.digital import check_distinct, evaluate_digital, plan_attacks
+from physadv.evaluate.digital import evaluate_digital
+from physadv.evaluate.digital_lessons import set_apart
+from physadv.evaluate.digital_parts import Parts
+from physadv.evaluate.digital_plan import check_distinct, plan_attacks
+from physadv.evaluate.journal import key_of
 from physadv.report.crossing import Crossing, crossing_table, crossings
 from physadv.report.digital import (
     USUAL,
@@ -27,7 +32,6 @@ from physadv.report.digital import (
     worst_case,
     write_digital,
 )
-from physadv.report.rates import Rate
 from physadv.victim.catalog import load_victim
 
 SAMPLES, EXAMPLES, PAGE = "digital.parquet", "examples.npz", "digital.html"
@@ -65,8 +69,10 @@ def digital(
         typer.Option(
             metavar="NAME",
             help="apgd, bim, carlini-wagner, carlini-wagner-l0, carlini-wagner-linf, ddn, "
-            "deepfool, fgsm, hop-skip-jump, momentum, noise, pgd, semantic, square; may be "
-            "repeated. On a detector: pgd, noise.",
+            "deepfool, fgsm, hop-skip-jump, momentum, noise, pgd, semantic, square; those that "
+            "learn from other images of the set first: substitute (asks the victim for labels "
+            "alone), universal (one change for all images). May be repeated. On a detector: pgd, "
+            "noise.",
         ),
     ],
     folder: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="New folder to write.")],
@@ -89,7 +95,39 @@ def digital(
         int | None,
         typer.Option(help="Steps of attacks that have them (default: their own).", min=1),
     ] = None,
+    step_size: Annotated[
+        float | None,
+        typer.Option(help="Length of a step, of attacks that take one (default: theirs).", min=0),
+    ] = None,
+    restarts: Annotated[
+        int | None,
+        typer.Option(help="Runs of pgd and apgd, later ones on what is left [1].", min=1),
+    ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What attacks that have a choice increase: cross-entropy, margin, dlr; apgd also "
+            "targeted-dlr.",
+        ),
+    ] = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Of carlini-wagner: f1 to f7 [f6]."),
+    ] = None,
+    noise_kind: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="uniform, gaussian or salt-and-pepper [uniform]."),
+    ] = None,
     count: Annotated[int, typer.Option(help="Images to draw from the set.", min=1)] = 1000,
+    learn_from: Annotated[
+        int,
+        typer.Option(
+            help="Other images of the set that substitute and universal learn from; images of one "
+            "sign stay together.",
+            min=1,
+        ),
+    ] = 300,
     object_name: Annotated[
         str,
         typer.Option("--object", metavar="CLASS", help="On a detector: what it is to miss."),
@@ -106,9 +144,9 @@ def digital(
     device: Device = "auto",
 ) -> None:
     """Attack a classifier's images digitally: accuracy, robust accuracy, norms, pictures."""
-    if folder.exists() and any(folder.iterdir()):
-        raise UserError(f"write to {folder}", "it is not empty", "Give a new folder.")
     if data.suffix == ".json":
+        if folder.exists() and any(folder.iterdir()):
+            raise UserError(f"write to {folder}", "it is not empty", "Give a new folder.")
         if transfer_to or norm is not NormName.linf:
             raise UsageError(
                 f"attack the detector {victim}",
@@ -135,21 +173,46 @@ def digital(
             "transfer counts images that are misread, as whatever",
             "Give one of both.",
         )
-    tasks = plan_attacks(attack, eps or [], norm.value, steps, seed, targeted=bool(target))
+    settings = {
+        "steps": steps,
+        "step_size": step_size,
+        "restarts": restarts,
+        "loss": loss,
+        "objective": objective,
+        "kind": noise_kind,
+    }
+    tasks = plan_attacks(attack, eps or [], norm.value, settings, seed, targeted=bool(target))
     chosen = choose_device(device)
     check_distinct([victim, *(transfer_to or [])])
     loaded = load_victim(victim).to(chosen)
     target_index = loaded.class_index(target) if target else None
     others = [load_victim(name).to(chosen) for name in transfer_to or []]
-    images = read_labelled(data, count=count, size_px=loaded.input_px, seed=seed)
+    learns = any(task.learns for task in tasks)
+    drawn = count + learn_from if learns else count
+    images = read_labelled(data, count=drawn, size_px=loaded.input_px, seed=seed)
+    images, lesson = set_apart(images, learn_from, seed) if learns else (images, None)
     started = time.monotonic()
-    with progress_line() as line:
+    known = [(one.name, one.weights_sha256) for one in (loaded, *others)]
+    parts = Parts(
+        folder,
+        key_of(
+            known,
+            [(task.attack, sorted(task.options.items())) for task in tasks],
+            [None if one is None else one.sha256() for one in (images, lesson)],
+            target_index,
+            versions()["physadv"],
+        ),
+    )
+    with goes_on("finished batches are kept"), progress_line() as line:
         result = evaluate_digital(
             loaded,
             images,
             tasks,
+            lesson=lesson,
             target_index=target_index,
             others=others,
+            parts=parts,
+            seed=seed,
             progress=line.update,
         )
     attacked = result.samples["image"].n_unique()
@@ -159,6 +222,7 @@ def digital(
         "weights": loaded.weights_sha256,
         "data": images.kind,
         "images": attacked,
+        "learnt_from": 0 if lesson is None else len(lesson.images),
         "target": "" if target_index is None else loaded.class_names[target_index],
         "seed": seed,
         "version": versions()["physadv"],
@@ -184,31 +248,8 @@ def digital(
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - started, 1),
             "versions": versions(),
-            "attacks": [
-                {
-                    "attack": one.title,
-                    "success": _record(one.success),
-                    "success_8bit": _record(one.success_8bit),
-                    "accuracy": _record(one.after),
-                    "statuses": dict(one.statuses),
-                    "notes": result.notes[one.title],
-                }
-                for one in summaries
-            ],
-            "transfers": [
-                {
-                    "attack": matrix.title,
-                    "made_on": made_on,
-                    "judged_by": judged_by,
-                    "fooled": _record(plain),
-                    "fooled_8bit": _record(eight),
-                }
-                for matrix in matrices
-                for made_on, plains, eights in zip(
-                    matrix.names, matrix.cells, matrix.cells_8bit, strict=True
-                )
-                for judged_by, plain, eight in zip(matrix.names, plains, eights, strict=True)
-            ],
+            "attacks": attack_records(summaries, result.notes),
+            "transfers": transfer_records(matrices),
         },
     )
     write_digital(
@@ -240,9 +281,5 @@ def digital(
         odd = [f"{many} {status}" for status, many in one.statuses if status not in USUAL]
         for note in (*odd, *result.notes[one.title]):
             out.print(f"{one.title}: {note}", markup=False)
+    parts.remove()
     out.print(str(folder / PAGE), markup=False)
-
-
-def _record(rate: Rate) -> dict[str, object]:
-    interval = None if rate.interval is None else [rate.interval.low, rate.interval.high]
-    return {"k": rate.k, "n": rate.n, "interval": interval}

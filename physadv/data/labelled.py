@@ -1,14 +1,18 @@
 """Labelled images for digital attacks: MNIST, CIFAR-10, GTSRB and folders of ImageNet's kind."""
 
 import csv
+import hashlib
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from PIL import Image, UnidentifiedImageError
+from torch import Tensor
 
 from physadv.checks import UserError
 from physadv.data.files import read_image_rgb
@@ -35,13 +39,44 @@ Array = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """``images`` [N,C,H,W] uint8 (RGB or grey), ``labels`` [N], names of classes and of files."""
+    """``images`` [N,C,H,W] uint8 (RGB or grey), ``labels`` [N], names of classes and of files.
+
+    ``tracks``: where several images show one object (frames of one sign), its name for each.
+    """
 
     kind: str
     images: Array
     labels: npt.NDArray[np.int64]
     class_names: tuple[str, ...]
     files: tuple[str, ...]
+    tracks: tuple[str, ...] = ()
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """One name an image: images of one name are of one object."""
+        return self.tracks or tuple(str(n) for n in range(len(self.images)))
+
+    def chosen(self, keep: npt.NDArray[np.bool_]) -> "LabelledImages":
+        """The images where ``keep`` [N] is True."""
+        return replace(
+            self,
+            images=self.images[keep],
+            labels=self.labels[keep],
+            files=tuple(compress(self.files, keep)),
+            tracks=tuple(compress(self.tracks, keep)),
+        )
+
+    def sha256(self) -> str:
+        """Checksum of the images and their labels, as 64 hex digits."""
+        digest = hashlib.sha256(repr(self.images.shape).encode())
+        digest.update(np.ascontiguousarray(self.images).tobytes())
+        digest.update(self.labels.tobytes())
+        return digest.hexdigest()
+
+    def tensors(self, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
+        """Images [N,C,H,W] float32 in [0,1] and labels [N] int64."""
+        images = torch.from_numpy(self.images).to(device).float() / 255
+        return images, torch.from_numpy(self.labels).to(device)
 
 
 def read_labelled(
@@ -187,6 +222,7 @@ def _gtsrb(folder: Path, chosen: _Choice, size_px: int) -> LabelledImages:
         np.array([record.class_id for record in records], dtype=np.int64),
         GTSRB_CLASSES,
         tuple(record.file for record in records),
+        tuple(record.track for record in records),
     )
 
 

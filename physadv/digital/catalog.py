@@ -1,6 +1,7 @@
 """The attacks by name."""
 
 from collections.abc import Callable
+from typing import Any
 
 from physadv.digital.apgd import apgd
 from physadv.digital.bim import bim
@@ -17,6 +18,7 @@ from physadv.digital.outcome import Adversarials
 from physadv.digital.pgd import pgd
 from physadv.digital.semantic import semantic
 from physadv.digital.square import square
+from physadv.digital.universal import train_universal
 
 WITH_BUDGET: dict[str, Callable[..., Adversarials]] = {
     "noise": noise,
@@ -44,4 +46,11 @@ ATTACKS: dict[str, Callable[..., Adversarials]] = {
     **SMALLEST,
     "semantic": semantic,
 }
-"""Every attack on (model, images, labels); ``universal`` needs a perturbation besides."""
+"""Every attack on (model, images, labels)."""
+
+LEARNED: dict[str, Callable[..., Any]] = {
+    "substitute": momentum,
+    "universal": train_universal,
+}
+"""Attacks that learn from other images of the set first, and what takes their options: images are
+made against a substitute by momentum."""

@@ -18,6 +18,8 @@ from physadv.digital.inputs import (
 )
 from physadv.seeding import generator_for
 
+_SIDE = 5  # of the features, in pixels
+
 Ask = Callable[[Tensor], Tensor]
 """Images [B,C,H,W] in [0,1] -> classes [B] as integers: all that a black box tells."""
 
@@ -47,6 +49,34 @@ def labels_of(model: Model) -> Ask:
     return ask
 
 
+def convolutional(channels: int, classes: int, *, seed: int = 0) -> nn.Module:
+    """An untrained net for images [B,channels,H,W] of any size to logits [B,classes].
+
+    On 28 px this is the paper's: convolutions of 32 and 64, two layers of 200; larger images are
+    averaged down to as many features.
+
+    References:
+        Papernot et al. (see ``train_substitute``), table 13, architecture A.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return nn.Sequential(
+            nn.Conv2d(channels, 32, 3),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(32, 64, 3),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.AdaptiveAvgPool2d(_SIDE),
+            nn.Flatten(),
+            nn.Linear(64 * _SIDE**2, 200),
+            nn.ReLU(),
+            nn.Linear(200, 200),
+            nn.ReLU(),
+            nn.Linear(200, classes),
+        )
+
+
 def train_substitute(
     ask: Ask,
     network: nn.Module,
@@ -60,6 +90,7 @@ def train_substitute(
     batch: int = 64,
     rate: float = 1e-3,
     seed: int = 0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Substitute:
     """Train ``network`` in place to decide as a black box does, by Jacobian-based augmentation.
 
@@ -80,6 +111,7 @@ def train_substitute(
         batch: Images an update.
         rate: Adam's step size.
         seed: Decides orders and draws.
+        progress: Called after every round with the images trained on so far, and in all.
 
     Raises:
         UserError: If an argument is out of range, or an answer is not a class of the network's.
@@ -100,6 +132,10 @@ def train_substitute(
         raise UserError("images to begin with", "none", "Give some of every class.")
     labels = _asked(ask, network, known)
     optimiser = torch.optim.Adam(network.parameters(), lr=rate)
+    sizes = [len(known)]
+    for _ in range(1, rounds):
+        sizes.append(sizes[-1] + min(sizes[-1], new_per_round or sizes[-1]))
+    trained, work = 0, epochs * sum(sizes)
     for number in range(rounds):
         order = generator_for(seed, "substitute", number)
         network.train()
@@ -110,6 +146,8 @@ def train_substitute(
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()
+        trained += epochs * len(known)
+        progress(trained, work)
         if number + 1 < rounds:
             rows = torch.arange(len(known), device=known.device)
             if new_per_round is not None and new_per_round < len(known):

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from physadv.checks import UsageError
+from physadv.checks import UsageError, UserError
 from physadv.digital.freezing import frozen
 from physadv.digital.inputs import Model, checked_classes, checked_images
 from physadv.digital.outcome import Adversarials
-from physadv.digital.problem import rounded
+from physadv.digital.problem import opened, rounded
+from physadv.digital.rows import picked
 from physadv.stats.intervals import Interval, wilson
 
 Attack = Callable[[Model, Tensor, Tensor], Adversarials]
@@ -68,6 +69,32 @@ def transfer_matrix(
         torch.stack([misread(models, one, truth) for one in made]),
         torch.stack([misread(models, rounded(one), truth) for one in made]),
     )
+
+
+def transferred(
+    model: Model, images: Tensor, labels: Tensor, *, made: Tensor, targets: Tensor | None = None
+) -> Adversarials:
+    """Show images that were made elsewhere to a model: what became of each.
+
+    Args:
+        model: Images to logits.
+        images: [B,C,H,W] in [0,1].
+        labels: [B] true classes.
+        made: [B,C,H,W] in [0,1], from ``images``.
+        targets: [B] classes to reach; None for any wrong one.
+
+    Raises:
+        UserError: If images, labels, targets or an answer are not what they must be.
+    """
+    if made.shape != images.shape:
+        raise UserError(
+            "images made elsewhere",
+            f"shape {list(made.shape)} for images {list(images.shape)}",
+            "Give one for each image.",
+        )
+    with opened(model, images, labels, targets) as problem:
+        problem.last(picked(checked_images(made), problem.open_rows), problem.open_rows)
+        return problem.close("transferred")
 
 
 def read_by_all(models: Mapping[str, Model], images: Tensor, labels: Tensor) -> Tensor:

@@ -1,9 +1,8 @@
 """Digital attacks on a set of labelled images: one row per image and attack."""
 
-import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -11,30 +10,18 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from physadv.checks import UsageError, UserError, check_name
+from physadv.checks import UsageError, UserError
 from physadv.data.labelled import LabelledImages
-from physadv.digital.catalog import ATTACKS, WITH_BUDGET
 from physadv.digital.outcome import Adversarials
+from physadv.evaluate.digital_lessons import Attacker
+from physadv.evaluate.digital_parts import Part, Parts
+from physadv.evaluate.digital_plan import Task, check_distinct
 from physadv.evaluate.transfers import transfer_rows
 from physadv.victim.protocol import ClassifierVictim
 
 EXAMPLES = 6
 _BATCH = 250
 _TOP = 5
-
-
-@dataclass(frozen=True)
-class Task:
-    """One attack with its budget; ``eps`` is None for those that look for the smallest change."""
-
-    attack: str
-    eps: float | None
-    options: dict[str, Any]
-
-    @property
-    def title(self) -> str:
-        """For people."""
-        return self.attack if self.eps is None else f"{self.attack} {self.eps:g}"
 
 
 @dataclass(frozen=True)
@@ -51,58 +38,16 @@ class DigitalResult:
     transfers: pl.DataFrame | None = None
 
 
-def plan_attacks(
-    names: Sequence[str],
-    eps: Sequence[float],
-    norm: str,
-    steps: int | None = None,
-    seed: int = 0,
-    *,
-    targeted: bool = False,
-) -> list[Task]:
-    """Every attack at every budget; those without a budget once.
-
-    Raises:
-        UsageError: If a name is unknown, a budget is missing, or an attack cannot do ``norm`` or
-            has no target to choose.
-    """
-    tasks = []
-    for name in names:
-        check_name("attack", name, ATTACKS)
-        known = inspect.signature(ATTACKS[name]).parameters
-        options: dict[str, Any] = {}
-        if targeted and "targets" not in known:
-            raise UsageError(
-                f"attack {name} towards a target", "it has none to choose", "Leave --target out."
-            )
-        if "seed" in known:
-            options["seed"] = seed
-        if steps is not None and "steps" in known:
-            options["steps"] = steps
-        if "norm" in known:
-            options["norm"] = norm
-        elif name in WITH_BUDGET and norm != "linf":
-            raise UsageError(
-                f"attack {name} in {norm}",
-                "it works in linf only",
-                "Give --norm linf, or leave it out.",
-            )
-        if name not in WITH_BUDGET:
-            tasks.append(Task(name, None, options))
-            continue
-        if not eps:
-            raise UsageError(f"attack {name}", "no budget", "Give --eps, once or several times.")
-        tasks += [Task(name, value, {**options, "eps": value}) for value in sorted(set(eps))]
-    return tasks
-
-
 def evaluate_digital(
     victim: ClassifierVictim,
     data: LabelledImages,
     tasks: Sequence[Task],
     *,
+    lesson: LabelledImages | None = None,
     target_index: int | None = None,
     others: Sequence[ClassifierVictim] = (),
+    parts: Parts | None = None,
+    seed: int = 0,
     progress: Callable[[str, int, int], None] = lambda title, done, total: None,
 ) -> DigitalResult:
     """Attack every image with every task.
@@ -111,9 +56,12 @@ def evaluate_digital(
         victim: Its module is shown the images as they are, grey ones with one channel.
         data: Images and labels; the labels' classes must be the victim's.
         tasks: From ``plan_attacks``.
+        lesson: Other images, for attacks that learn first (``catalog.LEARNED``).
         target_index: Class to reach, a success in place of any wrong one; images of that class
             are left out. Not with ``others``.
         others: Victims that every attack is made against too; what each finds is shown to all.
+        parts: Where finished batches are kept, and taken from. None keeps nothing.
+        seed: Decides the draws of attacks that learn first.
         progress: Called with a title, images done, images in all.
 
     Raises:
@@ -125,71 +73,87 @@ def evaluate_digital(
     for one in victims:
         _check_classes(one, data)
     if target_index is not None:
-        if others:
-            raise UsageError(
-                "a target and other victims",
-                "transfer counts images that are misread, as whatever",
-                "Give one of both.",
-            )
-        kept = data.labels != target_index
-        if not kept.any():
-            raise UserError(
-                f"images to be read as {victim.class_names[target_index]}",
-                "all are of that class",
-                "Choose another class.",
-            )
-        files = tuple(name for name, keep in zip(data.files, kept, strict=True) if keep)
-        data = replace(data, images=data.images[kept], labels=data.labels[kept], files=files)
-    images = torch.from_numpy(data.images).float() / 255
-    labels = torch.from_numpy(data.labels)
-    device = victim.device
+        data = _without_target(victim, data, target_index, others)
+    images, labels = data.tensors()
+    attacker = Attacker(lesson, target_index, seed, progress)
     frames, moved, examples, rows, notes = [], [], {}, {}, {}
-    done = 0
-    for task in tasks:
+    for number, task in enumerate(tasks):
         shown: list[npt.NDArray[np.float32]] = []
-        kept_rows: list[int] = []
+        shown_rows: list[int] = []
         told: dict[str, None] = {}
         for start in range(0, len(images), _BATCH):
-            batch = images[start : start + _BATCH].to(device)
-            truth = labels[start : start + _BATCH].to(device)
-            aims = {}
-            if target_index is not None:
-                aims["targets"] = torch.full_like(truth, target_index)
-            found = ATTACKS[task.attack](victim, batch, truth, **task.options, **aims)
-            misread = found.success
-            if target_index is not None:  # a target that is missed may be for a third class
-                misread = misread | (found.predictions != truth)
-            frame = _rows(victim, task, start, batch, truth, found, misread)
-            won = found.success.nonzero().flatten().tolist()
-            for n in won[: EXAMPLES - len(shown)]:
-                shown.append(torch.stack([batch[n], found.images[n]]).float().cpu().numpy())
-                kept_rows.append(done + start + n)
-            told |= dict.fromkeys(found.notes)
-            frames.append(frame)
-            if others:
-                moved.append(
-                    transfer_rows(
-                        task.attack, task.options, victims, found.images, batch, truth, start
-                    )
-                )
+            name = f"{number:03d}-{start:06d}"
+            part = parts.load(name) if parts else None
+            if part is None:
+                batch = images[start : start + _BATCH].to(victim.device)
+                truth = labels[start : start + _BATCH].to(victim.device)
+                part = _part(attacker, task, victims, batch, truth, start)
+                if parts:
+                    parts.save(name, part)
+            frames.append(part.samples)
+            if part.transfers is not None:
+                moved.append(part.transfers)
+            for pair, row in zip(part.shown, part.shown_rows, strict=True):
+                if len(shown) < EXAMPLES:
+                    shown.append(pair)
+                    shown_rows.append(number * len(images) + start + row)
+            told |= dict.fromkeys(part.notes)
             progress(task.title, min(start + _BATCH, len(images)), len(images))
-        done += len(images)
         if shown:
-            examples[task.title], rows[task.title] = np.stack(shown), kept_rows
+            examples[task.title], rows[task.title] = np.stack(shown), shown_rows
         notes[task.title] = tuple(told)
     transfers = pl.concat(moved) if moved else None
     return DigitalResult(pl.concat(frames), examples, rows, notes, transfers)
 
 
-def check_distinct(names: Sequence[str]) -> None:
-    """Refuse a victim that is given twice: its images would transfer to itself.
+def _part(
+    attacker: Attacker,
+    task: Task,
+    victims: Sequence[ClassifierVictim],
+    images: Tensor,
+    labels: Tensor,
+    start: int,
+) -> Part:
+    """One task on one batch, whose first image is number ``start`` of the set."""
+    victim = victims[0]
+    found = attacker.attack(task, victim, images, labels)
+    misread = found.success
+    if attacker.target_index is not None:  # a target that is missed may be for a third class
+        misread = misread | (found.predictions != labels)
+    transfers = None
+    if len(victims) > 1:
+        attack = partial(attacker.attack, task)
+        transfers = transfer_rows(task, attack, victims, found.images, images, labels, start)
+    won = found.success.nonzero().flatten()[:EXAMPLES]
+    return Part(
+        _rows(victim, task, start, images, labels, found, misread),
+        transfers,
+        torch.stack([images[won], found.images[won]], dim=1).float().cpu().numpy(),
+        won.tolist(),
+        found.notes,
+    )
 
-    Raises:
-        UsageError: If one is.
-    """
-    twice = [name for number, name in enumerate(names) if name in names[:number]]
-    if twice:
-        raise UsageError(f"victim {twice[0]}", "given twice", "Give every victim once.")
+
+def _without_target(
+    victim: ClassifierVictim,
+    data: LabelledImages,
+    target_index: int,
+    others: Sequence[ClassifierVictim],
+) -> LabelledImages:
+    if others:
+        raise UsageError(
+            "a target and other victims",
+            "transfer counts images that are misread, as whatever",
+            "Give one of both.",
+        )
+    kept = data.labels != target_index
+    if not kept.any():
+        raise UserError(
+            f"images to be read as {victim.class_names[target_index]}",
+            "all are of that class",
+            "Choose another class.",
+        )
+    return data.chosen(kept)
 
 
 def _rows(

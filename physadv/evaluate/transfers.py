@@ -1,20 +1,20 @@
 """Digital attacks made against one victim and shown to others, image by image."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import polars as pl
 from torch import Tensor
 
-from physadv.digital.catalog import ATTACKS
 from physadv.digital.problem import rounded
 from physadv.digital.transfer import misread, read_by_all
+from physadv.evaluate.digital_lessons import Attack
+from physadv.evaluate.digital_plan import Task
 from physadv.victim.protocol import ClassifierVictim
 
 
 def transfer_rows(
-    attack: str,
-    options: dict[str, Any],
+    task: Task,
+    attack: Attack,
     victims: Sequence[ClassifierVictim],
     known: Tensor,
     images: Tensor,
@@ -26,8 +26,8 @@ def transfer_rows(
     Only images that every victim reads as labelled are attacked and counted.
 
     Args:
-        attack: A key of ``catalog.ATTACKS``.
-        options: Its own, ``eps`` included.
+        task: Which attack, at which budget.
+        attack: Makes it.
         victims: Their names differ.
         known: [B,C,H,W] what the attack made of ``images`` against the first victim.
         images: [B,C,H,W] in [0,1].
@@ -45,13 +45,13 @@ def transfer_rows(
     for victim in victims:
         made = known[shared]
         if victim is not victims[0]:
-            made = ATTACKS[attack](victim, clean, truth, **options).images
+            made = attack(victim, clean, truth).images
         plain, eight = misread(models, made, truth), misread(models, rounded(made), truth)
         frames += [
             pl.DataFrame(
                 {
-                    "attack": [attack] * len(numbers),
-                    "eps": pl.Series([options.get("eps")] * len(numbers), dtype=pl.Float64),
+                    "attack": [task.attack] * len(numbers),
+                    "eps": pl.Series([task.eps] * len(numbers), dtype=pl.Float64),
                     "made_on": [victim.name] * len(numbers),
                     "judged_by": [name] * len(numbers),
                     "image": pl.Series(numbers, dtype=pl.Int64),

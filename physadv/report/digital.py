@@ -98,7 +98,7 @@ def worst_case(samples: pl.DataFrame, norm: str, eps: float) -> Rate:
 
 def digital_table(summaries: Sequence[AttackSummary], norm: str) -> Table:
     """The summaries for a terminal."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for name in ("attack", "fooled", "8 bits", "accuracy", f"median\n{norm}", "passes"):
         table.add_column(name, no_wrap=True)
     for one in summaries:

@@ -9,6 +9,7 @@ import pytest
 from commandline import call_physadv
 from PIL import Image
 
+from physadv.evaluate.digital_plan import plan_attacks
 from physadv.report.digital import summarise_digital, worst_case
 
 MARGINS = (2, 5, 9, 14, 20)  # 8-bit steps by which each picture's red is above the border
@@ -117,6 +118,55 @@ def test_transfer_is_the_known_one(reds, tmp_path, capsys):
     assert "Fools red_victim:make_lower" in (out / "digital.html").read_text()
 
 
+def test_what_is_learnt_of_other_images_fools_those_attacked(reds, tmp_path, capsys):
+    """One shift of the red for all: ten levels are enough for every picture nearer than that."""
+    out = tmp_path / "out"
+    words = ["--victim", "red_victim:make", "--data", reds, "--learn-from", "3", "--seed", "2"]
+    attacks = ["--attack", "universal", "--attack", "substitute", "--eps", 10 / 255]
+    assert call(*words, *attacks, "--out", out, "--device", "cpu") == 0
+    record = json.loads((out / "run.json").read_text())
+    assert (record["images"], record["learnt_from"]) == (3, 3)
+    samples = pl.read_parquet(out / "digital.parquet")
+    told = capsys.readouterr().out
+    assert "universal 0.0392157: learnt on 3 other images" in told
+    assert "red_victim:make was asked for 96 labels first, beginning with 3 other images" in told
+    rows = samples.filter((pl.col("attack") == "universal") & (pl.col("status") != "already wrong"))
+    shifted = pl.read_parquet(out / "digital.parquet").filter(pl.col("attack") == "substitute")
+    assert (shifted["linf"] <= 10 / 255 + 1e-6).all()
+    assert len(rows) >= 2
+    with np.load(out / "examples.npz") as kept:
+        clean, made = kept["universal 0.0392157"][:, 0], kept["universal 0.0392157"][:, 1]
+    assert np.ptp(made - clean, axis=0).max() < 1e-6
+    assert rows["success"].sum() == len(clean) >= 1
+
+
+def test_options_reach_the_attacks_that_have_them():
+    tasks = plan_attacks(
+        ["pgd", "apgd", "carlini-wagner", "pgd"],
+        [0.2, 0.1],
+        "l2",
+        {"restarts": 3, "loss": "dlr", "objective": "f2", "step_size": 0.5, "steps": None},
+        seed=4,
+    )
+    assert [task.title for task in tasks] == [
+        "pgd 0.1",
+        "pgd 0.2",
+        "apgd 0.1",
+        "apgd 0.2",
+        "carlini-wagner",
+    ]
+    assert tasks[0].options == {
+        "restarts": 3,
+        "loss": "dlr",
+        "step_size": 0.5,
+        "seed": 4,
+        "norm": "l2",
+        "eps": 0.1,
+    }
+    assert tasks[2].options.keys() == {"restarts", "loss", "seed", "norm", "eps"}
+    assert tasks[4].options == {"objective": "f2", "step_size": 0.5}
+
+
 def test_transfer_to_a_victim_that_reads_nothing_says_so(reds, tmp_path, capsys):
     out = tmp_path / "out"
     victims = ["--victim", "red_victim:make", "--transfer-to", "red_victim:make_opposite"]
@@ -132,6 +182,12 @@ def test_transfer_to_a_victim_that_reads_nothing_says_so(reds, tmp_path, capsys)
         (["--attack", "zzz", "--eps", "0.1"], 2, "attack 'zzz'"),
         (["--attack", "momentum", "--eps", "0.1", "--norm", "l2"], 2, "linf"),
         (["--attack", "fgsm", "--eps", "-1"], 1, "eps"),
+        (["--attack", "fgsm", "--eps", "2"], 1, "eps"),
+        (["--attack", "pgd", "--eps", "0.1", "--loss", "targeted-dlr"], 2, "cross-entropy"),
+        (["--attack", "carlini-wagner", "--objective", "f8"], 2, "f7"),
+        (["--attack", "noise", "--eps", "0.1", "--noise-kind", "pink"], 2, "salt-and-pepper"),
+        (["--attack", "fgsm", "--eps", "0.1", "--restarts", "2"], 2, "no use to fgsm"),
+        (["--attack", "universal", "--eps", "0.1", "--learn-from", "6"], 1, "6 images were read"),
         (["--attack", "fgsm", "--eps", "0.1", "--transfer-to", "zzz"], 2, "victim 'zzz'"),
         (["--attack", "fgsm", "--eps", "0.1", "--transfer-to", "red_victim:make"], 2, "twice"),
         (["--attack", "fgsm", "--eps", "0.1", "--transfer-to", "gtsrb-cnn"], 1, "of these classes"),

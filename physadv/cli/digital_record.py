@@ -1,0 +1,49 @@
+"""What ``evaluate digital`` writes to run.json of its attacks."""
+
+from collections.abc import Mapping, Sequence
+
+from physadv.report.crossing import Crossing
+from physadv.report.digital import AttackSummary
+from physadv.report.rates import Rate
+
+Record = dict[str, object]
+
+
+def attack_records(
+    summaries: Sequence[AttackSummary], notes: Mapping[str, Sequence[str]]
+) -> list[Record]:
+    """One record an attack and budget."""
+    return [
+        {
+            "attack": one.title,
+            "success": _rate(one.success),
+            "success_8bit": _rate(one.success_8bit),
+            "accuracy": _rate(one.after),
+            "statuses": dict(one.statuses),
+            "notes": notes[one.title],
+        }
+        for one in summaries
+    ]
+
+
+def transfer_records(matrices: Sequence[Crossing]) -> list[Record]:
+    """One record for each attack, victim attacked and victim shown."""
+    return [
+        {
+            "attack": matrix.title,
+            "made_on": made_on,
+            "judged_by": judged_by,
+            "fooled": _rate(plain),
+            "fooled_8bit": _rate(eight),
+        }
+        for matrix in matrices
+        for made_on, plains, eights in zip(
+            matrix.names, matrix.cells, matrix.cells_8bit, strict=True
+        )
+        for judged_by, plain, eight in zip(matrix.names, plains, eights, strict=True)
+    ]
+
+
+def _rate(rate: Rate) -> Record:
+    interval = None if rate.interval is None else [rate.interval.low, rate.interval.high]
+    return {"k": rate.k, "n": rate.n, "interval": interval}

@@ -1,0 +1,125 @@
+"""Digital attacks on named victims; what some have to learn of a victim first is learnt once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from physadv.checks import UserError
+from physadv.data.labelled import LabelledImages
+from physadv.digital.catalog import ATTACKS
+from physadv.digital.momentum import momentum
+from physadv.digital.outcome import Adversarials
+from physadv.digital.substitute import convolutional, labels_of, train_substitute
+from physadv.digital.transfer import transferred
+from physadv.digital.universal import train_universal, universal
+from physadv.evaluate.digital_plan import Task
+from physadv.seeding import generator_for
+from physadv.victim.protocol import ClassifierVictim
+
+Progress = Callable[[str, int, int], None]
+Attack = Callable[[ClassifierVictim, Tensor, Tensor], Adversarials]
+_DIVERSITY = 0.5  # of the images made against a substitute
+
+
+def set_apart(
+    data: LabelledImages, count: int, seed: int = 0
+) -> tuple[LabelledImages, LabelledImages]:
+    """The images to attack, and at least ``count`` others to learn from.
+
+    Images of one group (frames of one sign) all go to one side.
+
+    Raises:
+        UserError: If nothing would be left to attack.
+    """
+    groups = np.asarray(data.groups)
+    order = generator_for(seed, "set apart").permutation(np.unique(groups))
+    sizes = [int((groups == group).sum()) for group in order]
+    enough = int(np.searchsorted(np.cumsum(sizes), count)) + 1
+    learn = np.isin(groups, order[:enough])
+    if learn.all():
+        raise UserError(
+            f"learn from {count} images besides those attacked",
+            f"{len(groups)} images were read",
+            "Give a larger set, or a smaller number to learn from.",
+        )
+    return data.chosen(~learn), data.chosen(learn)
+
+
+@dataclass
+class Attacker:
+    """Makes tasks' attacks.
+
+    ``lesson`` are images that are not attacked, for attacks that learn; ``target_index`` a class
+    to reach; ``seed`` decides the draws of what learns; ``progress`` is called with a title, work
+    done and work in all, while something is learnt.
+    """
+
+    lesson: LabelledImages | None = None
+    target_index: int | None = None
+    seed: int = 0
+    progress: Progress = lambda title, done, total: None
+    _networks: dict[str, tuple[nn.Module, str]] = field(default_factory=dict, repr=False)
+    _perturbations: dict[tuple[str, str], tuple[Tensor, str]] = field(
+        default_factory=dict, repr=False
+    )
+
+    def attack(
+        self, task: Task, victim: ClassifierVictim, images: Tensor, labels: Tensor
+    ) -> Adversarials:
+        """What ``task`` makes of images [B,C,H,W] in [0,1] against ``victim``.
+
+        Raises:
+            UserError: If the attack refuses, or has nothing to learn from.
+        """
+        targets = self._targets(labels)
+        if task.attack == "universal":
+            perturbation, note = self._perturbation(task, victim, images.device)
+            found = universal(victim, images, labels, perturbation=perturbation, targets=targets)
+        elif task.attack == "substitute":
+            network, note = self._substitute(victim, images.device)
+            made = momentum(
+                network, images, labels, targets=targets, diversity=_DIVERSITY, **task.options
+            )
+            found = transferred(victim, images, labels, made=made.images, targets=targets)
+        else:
+            aims = {} if targets is None else {"targets": targets}
+            return ATTACKS[task.attack](victim, images, labels, **task.options, **aims)
+        return replace(found, attack=task.attack, notes=(*found.notes, note))
+
+    def _targets(self, labels: Tensor) -> Tensor | None:
+        return None if self.target_index is None else torch.full_like(labels, self.target_index)
+
+    def _substitute(self, victim: ClassifierVictim, device: torch.device) -> tuple[nn.Module, str]:
+        if victim.name not in self._networks:
+            images, _ = self._read("substitute", device)
+            network = convolutional(images.shape[1], len(victim.class_names), seed=self.seed)
+            found = train_substitute(labels_of(victim), network.to(device), images, seed=self.seed)
+            note = (
+                f"{victim.name} was asked for {found.queries:,} labels first, beginning with "
+                f"{len(images)} other images of the set"
+            )
+            self._networks[victim.name] = found.network, note
+        return self._networks[victim.name]
+
+    def _perturbation(
+        self, task: Task, victim: ClassifierVictim, device: torch.device
+    ) -> tuple[Tensor, str]:
+        key = victim.name, task.title
+        if key not in self._perturbations:
+            images, labels = self._read("universal", device)
+            if self.target_index is not None:
+                images, labels = (one[labels != self.target_index] for one in (images, labels))
+            found = train_universal(
+                victim, images, labels, targets=self._targets(labels), **task.options
+            )
+            note = f"learnt on {len(images)} other images of the set"
+            self._perturbations[key] = found, note
+        return self._perturbations[key]
+
+    def _read(self, attack: str, device: torch.device) -> tuple[Tensor, Tensor]:
+        if self.lesson is None:
+            raise UserError(f"attack {attack}", "no images to learn from", "Set some apart.")
+        return self.lesson.tensors(device)

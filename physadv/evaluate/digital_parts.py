@@ -1,0 +1,104 @@
+"""Batches of a digital evaluation on disk, so that an interrupted one goes on where it stopped."""
+
+import io
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from physadv.checks import UserError
+from physadv.data.files import atomic_path, read_json, write_json
+
+FOLDER = "parts"
+_PLAN = "plan.json"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One attack on one batch: rows of ``samples`` and of ``transfers`` (None without other
+    victims), ``shown`` [n,2,C,H,W] float32 clean and adversarial images, ``shown_rows`` their
+    places in the batch, and what the attack says of the model."""
+
+    samples: pl.DataFrame
+    transfers: pl.DataFrame | None
+    shown: npt.NDArray[np.float32]
+    shown_rows: list[int]
+    notes: tuple[str, ...]
+
+
+class Parts:
+    """Finished parts by name, below a folder; written whole or not at all."""
+
+    def __init__(self, folder: Path, key: str) -> None:
+        """Open the parts of the evaluation that ``key`` stands for; the first save begins them.
+
+        Raises:
+            UserError: If the folder holds something else.
+        """
+        self._folder, self._key = folder / FOLDER, key
+        self._plan = self._folder / _PLAN
+        found = list(folder.iterdir()) if folder.is_dir() else []
+        if self._plan.is_file():
+            if read_json(self._plan).get("key") != key:
+                raise UserError(
+                    f"write to {folder}",
+                    "another evaluation was interrupted there",
+                    "Repeat its command, or give a new folder.",
+                )
+        elif found:
+            raise UserError(f"write to {folder}", "it is not empty", "Give a new folder.")
+
+    def load(self, name: str) -> Part | None:
+        """The part of that name, if it is there."""
+        path = self._folder / f"{name}.npz"
+        if not path.is_file():
+            return None
+        with np.load(path, allow_pickle=False) as kept:
+            told = json.loads(str(kept["told"]))
+            return Part(
+                _frame(kept["samples"]),
+                _frame(kept["transfers"]) if "transfers" in kept else None,
+                kept["shown"],
+                told["rows"],
+                tuple(told["notes"]),
+            )
+
+    def save(self, name: str, part: Part) -> None:
+        """Keep a part.
+
+        Raises:
+            UserError: If it cannot be written.
+        """
+        if not self._plan.is_file():
+            write_json(self._plan, {"key": self._key})
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "samples": _bytes(part.samples),
+            "shown": part.shown,
+        }
+        if part.transfers is not None:
+            arrays["transfers"] = _bytes(part.transfers)
+        told = json.dumps({"rows": part.shown_rows, "notes": part.notes})
+        with (
+            atomic_path(self._folder / f"{name}.npz") as temporary,
+            temporary.open("wb") as stream,
+        ):
+            np.savez(stream, allow_pickle=False, told=np.array(told), **arrays)
+
+    def remove(self) -> None:
+        """Drop all parts: what they were kept for is written."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _bytes(frame: pl.DataFrame) -> npt.NDArray[np.uint8]:
+    stream = io.BytesIO()
+    frame.write_parquet(stream)
+    return np.frombuffer(stream.getvalue(), np.uint8)
+
+
+def _frame(stored: npt.NDArray[np.uint8]) -> pl.DataFrame:
+    return pl.read_parquet(io.BytesIO(stored.tobytes()))
