@@ -58,16 +58,19 @@ def deepfool(
         # Lengths of the borders' slopes, from when each was last looked at.
         slopes = torch.ones_like(logits.detach())
         looked_at = min(candidates, logits.shape[1]) - 1
-        for _ in range(steps):
+        done = torch.zeros_like(rows, dtype=torch.bool)
+        for number in range(steps):
             if not len(rows):
                 break
             step = _step_to_border(problem, rows, point, logits, slopes, looked_at, norm)
             looked_at = min(looked_at, _FOLLOWED)
+            step = torch.where(column(done), 0, step)
             point = (point.detach() + (1 + overshoot) * step).clamp_(0, 1)
             done = problem.fooled(problem.logits(point, rows), rows)
-            for here, some in zip((found, crossed), only(done, point, rows), strict=True):
-                here.append(some)
-            rows, point, slopes = only(~done, rows, point, slopes)
+            if problem.due(number) or number == steps - 1:
+                for here, some in zip((found, crossed), only(done, point, rows), strict=True):
+                    here.append(some)
+                rows, point, slopes, done = only(~done, rows, point, slopes, done)
             point.requires_grad_(True)
             with torch.enable_grad():
                 logits = problem.logits(point, rows)

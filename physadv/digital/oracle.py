@@ -39,6 +39,10 @@ class Oracle:
         self.random = False
         self.classes = 0
         self.notes = list(notes)
+        kind = images.device.type
+        if torch.is_autocast_enabled(kind):
+            form = str(torch.get_autocast_dtype(kind)).removeprefix("torch.")
+            self.notes.append(f"computed under autocast, in {form} where it applies")
         self.forwards = torch.zeros(len(images), dtype=torch.int64, device=images.device)
 
     def ask(self, candidates: Tensor, rows: Tensor) -> Tensor:

@@ -17,6 +17,11 @@ _LOOK = 2 * _CHUNK  # where no activations are kept for a gradient
 _FEWEST = 16  # samples in such a pass
 
 
+def far(device: torch.device) -> bool:
+    """Whether the host has to wait for the device where it reads a value."""
+    return device.type != "cpu"
+
+
 class Passes:
     """Asks the model about samples; ``rows`` are their indices [n]."""
 
@@ -101,8 +106,7 @@ class Passes:
         if found is None:
             return torch.zeros_like(inputs)
         found = torch.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0)
-        # Asking whether all are felt would make a GPU's host wait.
-        if found.device.type != "cpu" or not self._felt[rows].all():
+        if far(found.device) or not self._felt[rows].all():
             self._felt[rows] |= found.flatten(1).abs().amax(dim=1) > 0
         return found
 
@@ -137,7 +141,7 @@ class Passes:
 def chunk_size(candidates: Tensor, values: int) -> int:
     """Samples per pass of about ``values`` input values: chunks as equal as can be."""
     count = len(candidates)
-    if candidates.device.type != "cpu" or not count:
+    if far(candidates.device) or not count:
         return max(count, 1)
     most = max(_FEWEST, values // candidates[0].numel())
     return math.ceil(count / math.ceil(count / most))

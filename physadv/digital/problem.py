@@ -17,7 +17,7 @@ from physadv.digital.inputs import (
 )
 from physadv.digital.losses import Loss, margin
 from physadv.digital.outcome import Adversarials, statuses
-from physadv.digital.passes import Passes
+from physadv.digital.passes import Passes, far
 from physadv.digital.rows import picked
 from physadv.seeding import generator_for
 
@@ -131,7 +131,7 @@ class Problem(Passes):
 
     def due(self, step: int) -> bool:
         """Whether to look for samples that are done: at every step, on a GPU at every tenth."""
-        return self.images.device.type == "cpu" or step % _GPU_INTERVAL == _GPU_INTERVAL - 1
+        return not far(self.images.device) or step % _GPU_INTERVAL == _GPU_INTERVAL - 1
 
     def strongest_wrong(self, rows: Tensor) -> Tensor:
         """[n,K-1] the classes but the label, by falling logit of the clean image."""

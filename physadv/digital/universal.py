@@ -6,7 +6,7 @@ from torch import Tensor
 from physadv.checks import UserError, check_name
 from physadv.digital.inputs import Model, check_count
 from physadv.digital.losses import LOSSES
-from physadv.digital.norms import Norm, check_budget, steepest, within
+from physadv.digital.norms import Norm, check_budget, column, steepest, within
 from physadv.digital.outcome import Adversarials
 from physadv.digital.problem import opened
 
@@ -102,8 +102,7 @@ def train_universal(
             for some in rows.split(batch):
                 point = (problem.clean(some) + shared).clamp(0, 1)
                 gradient, _, value = problem.gradient(point, some, LOSSES[loss])
-                gradient[value > _CONFIDENT] = 0
-                pull = gradient.sum(dim=0, keepdim=True)
+                pull = (gradient * column(value <= _CONFIDENT)).sum(dim=0, keepdim=True)
                 moved = shared + size * steepest(pull, middle, norm)
                 # The box [-0.5,0.5] around grey bounds the perturbation alone.
                 shared = within(middle + moved, middle, eps, norm) - middle
