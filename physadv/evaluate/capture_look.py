@@ -1,7 +1,6 @@
 """What one thread makes of one photograph: its sheet, and what victims read there."""
 
 import io
-import queue
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -22,7 +21,7 @@ from physadv.evaluate.octagon import find_octagon
 from physadv.evaluate.renderer import cut_crop
 from physadv.evaluate.shotlist import Shot
 from physadv.evaluate.sighting import Sighting, look_over, sighting_from
-from physadv.victim.threads import one_each, own_module
+from physadv.victim.threads import Turns, one_each, own_module
 
 Picture = npt.NDArray[np.uint8]
 
@@ -86,9 +85,9 @@ class Onlooker:
         self, victims: Sequence[Victim], plan: CapturePlan, journal: Journal, threads: int
     ) -> None:
         self.victims, self.plan, self.journal = tuple(victims), plan, journal
-        self._free: queue.SimpleQueue[tuple[Victim, ...]] = queue.SimpleQueue()
-        for own in one_each(self.victims, lambda all_: tuple(map(own_module, all_)), threads):
-            self._free.put(own)
+        self._looking = Turns(
+            one_each(self.victims, lambda all_: tuple(map(own_module, all_)), threads)
+        )
 
     @cached_property
     def _prints(self) -> str:
@@ -133,8 +132,7 @@ class Onlooker:
         if unread:
             rgb = righting.of(photograph.rgb)
             thumbs = {n: _thumb(rgb, self.plan.wanted(s, sighting)) for n, (s, _) in unread.items()}
-            own = self._free.get()
-            try:
+            with self._looking.taken() as own:
                 for shot, places in unread.values():
                     wanted = self.plan.wanted(shot, sighting)
                     outline = _outline(rgb, wanted, self.plan)
@@ -143,8 +141,6 @@ class Onlooker:
                         (reading,) = read_objects(victim, [rgb], [wanted])
                         key = self.reading_key(digest, victim, shot, sighting)
                         records[key] = {"reading": asdict(reading), "octagon": outline}
-            finally:
-                self._free.put(own)
         return PhotoLook(file.name, digest, sighting, exif, records, thumbs, fresh=True)
 
     def _unread(

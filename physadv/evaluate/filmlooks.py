@@ -4,7 +4,6 @@ Networks look at several samples side by side, each on one processor: how many t
 many films are judged at once, then changes no bit of what they answer.
 """
 
-import queue
 from collections.abc import Callable, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from physadv.data.prefetch import read_ahead
 from physadv.engine.threads import in_threads
 from physadv.evaluate.filmaskers import Asker, ChainAsker
 from physadv.evaluate.looklog import LookLog
-from physadv.victim.threads import MOST_THREADS, one_each, one_thread_each
+from physadv.victim.threads import MOST_THREADS, Turns, one_each, one_thread_each
 
 Array = npt.NDArray[np.float64]
 
@@ -54,14 +53,11 @@ def look_at_film(
     most = 1 if live else min(torch.get_num_threads(), MOST_THREADS)
     lookers = one_each(_Lookers.of(askers, chains), _Lookers.for_thread, most)
     threads = len(lookers)
-    looking: queue.SimpleQueue[_Lookers] = queue.SimpleQueue()
-    for one in lookers:
-        looking.put(one)
     # What a camera shows is looked at as it comes, not after a queue.
     frames = film.frames(min(log.last for log in logs))
     source, ahead = (frames, 0) if live else (read_ahead(frames, most=threads), threads)
     try:
-        task = partial(_look, looking)
+        task = partial(_look, Turns(lookers))
         # A camera waits for nobody; each of its looks may have all processors.
         prepare = (lambda: None) if live else partial(torch.set_num_threads, 1)
         with (
@@ -120,12 +116,7 @@ class _Lookers:
         return found
 
 
-def _look(
-    looking: "queue.SimpleQueue[_Lookers]", frame: Frame
-) -> tuple[int, float, dict[int, Array]]:
+def _look(looking: Turns[_Lookers], frame: Frame) -> tuple[int, float, dict[int, Array]]:
     """A sample's number, time and tables, by whoever is free."""
-    lookers = looking.get()
-    try:
+    with looking.taken() as lookers:
         return frame.index, frame.time_s, lookers.look(frame)
-    finally:
-        looking.put(lookers)

@@ -1,6 +1,5 @@
 """The grid for detectors: whole frames of the camera, all treatments on the same draws."""
 
-import queue
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from physadv.seeding import generator_for
 from physadv.types import TREATMENTS, Treatment, Trial
 from physadv.victim.chain import ChainVictim
 from physadv.victim.detector import DetectorVictim
-from physadv.victim.threads import one_each, one_thread_each, own_module
+from physadv.victim.threads import Turns, one_each, one_thread_each, own_module
 
 _OFF_CENTRE = 0.2  # share of the frame by which the sign strays from its middle
 _LEAST_BACKGROUND = 0.8  # a frame shows most of a background picture
@@ -103,10 +102,10 @@ def evaluate_frames(
     check_range("draws", draws, 1, 1_000_000)
     check_range("workers", workers, 1, 256)
     check_cells(scene, grid)
-    readers: queue.SimpleQueue[Reader] = queue.SimpleQueue()
     reader = reader_of(scene, artwork, victim)
-    for one in one_each(reader, lambda _: reader_of(scene, artwork, own_module(victim)), workers):
-        readers.put(one)
+    readers = Turns(
+        one_each(reader, lambda _: reader_of(scene, artwork, own_module(victim)), workers)
+    )
     sign = SignTexture(scene, artwork.mask)
     pictures = background_pictures(seed, backgrounds)
 
@@ -119,11 +118,8 @@ def evaluate_frames(
         frames = render_frames(
             artwork, scene, sign, pose, conditions, picture, treatments, generator
         )
-        free = readers.get()
-        try:
+        with readers.taken() as free:
             readings = free.read(list(frames.pictures.values()), frames.box)
-        finally:
-            readers.put(free)
         return [
             _trial(artwork, reader, reading, treatment, pose, grid, cell, draw, run_name)
             for treatment, reading in zip(frames.pictures, readings, strict=True)

@@ -1,11 +1,12 @@
 """Victims for threads that look side by side, each on one processor."""
 
 import copy
+import queue
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 import cv2
 import torch
@@ -48,6 +49,24 @@ def one_each(first: Looker, for_thread: Callable[[Looker], Looker], threads: int
             stacklevel=2,
         )
         return [first]
+
+
+class Turns(Generic[Looker]):
+    """Lookers that threads take turns with."""
+
+    def __init__(self, lookers: Iterable[Looker]) -> None:
+        self._free: queue.SimpleQueue[Looker] = queue.SimpleQueue()
+        for looker in lookers:
+            self._free.put(looker)
+
+    @contextmanager
+    def taken(self) -> Iterator[Looker]:
+        """Whichever is free, once one is, for as long as the block runs."""
+        looker = self._free.get()
+        try:
+            yield looker
+        finally:
+            self._free.put(looker)
 
 
 @contextmanager
