@@ -43,7 +43,7 @@ def check_range(
     raise UserError(
         f"{name} = {value:g}{suffix}",
         f"outside the allowed range {bracket}{low:g}, {high:g}]{suffix}",
-        f"Give a {name} in that range.",
+        "Give a value in that range.",
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from physadv.cli.console import out, progress_line
+from physadv.cli.console import goes_on, out, progress_line
 from physadv.cli.objects import tell_skipped
 from physadv.data.coco import read_coco
 from physadv.data.environment import choose_device, versions
@@ -19,6 +19,8 @@ from physadv.evaluate.detector_digital import (
     evaluate_detector_digital,
     picture_name,
 )
+from physadv.evaluate.digital_parts import Parts
+from physadv.evaluate.journal import key_of
 from physadv.report.detector_digital import (
     sighting_table,
     summarise_sightings,
@@ -61,7 +63,20 @@ def detector_digital(
         drawn = generator_for(seed, "labelled").choice(len(chosen), count, replace=False)
         chosen = [chosen[n] for n in sorted(drawn.tolist())]
     started = time.monotonic()
-    with progress_line() as line:
+    parts = Parts(
+        folder,
+        key_of(
+            loaded.name,
+            loaded.weights_sha256,
+            planned,
+            aim,
+            steps,
+            seed,
+            [(photo.sha256, photo.boxes.tolist()) for photo in chosen],
+            versions()["physadv"],
+        ),
+    )
+    with goes_on("finished photographs are kept"), progress_line() as line:
         rows = evaluate_detector_digital(
             loaded,
             chosen,
@@ -70,6 +85,7 @@ def detector_digital(
             steps=steps,
             seed=seed,
             pictures=folder / PICTURES,
+            parts=parts,
             progress=lambda done, total: line.update(f"attack {loaded.name}", done, total),
         )
     with atomic_path(folder / ROWS) as temporary:
@@ -129,6 +145,7 @@ def detector_digital(
     blind = rows.filter(~rows["felt"])["treatment"].value_counts()
     for treatment, many in blind.iter_rows():
         out.print(f"{treatment}: no gradient for {many} objects, pictures left as they were")
+    parts.remove()
     out.print(str(folder / PAGE), markup=False)
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from physadv.checks import UsageError, UserError
+from physadv.checks import UsageError
 from physadv.cli.console import goes_on, out, progress_line
 from physadv.cli.detector_digital import detector_digital
 from physadv.cli.digital_record import attack_records, transfer_records
@@ -145,8 +145,6 @@ def digital(
 ) -> None:
     """Attack a classifier's images digitally: accuracy, robust accuracy, norms, pictures."""
     if data.suffix == ".json":
-        if folder.exists() and any(folder.iterdir()):
-            raise UserError(f"write to {folder}", "it is not empty", "Give a new folder.")
         if transfer_to or norm is not NormName.linf:
             raise UsageError(
                 f"attack the detector {victim}",

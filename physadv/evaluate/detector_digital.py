@@ -13,6 +13,7 @@ from physadv.checks import UsageError
 from physadv.data.coco import AnnotatedPhoto
 from physadv.data.files import atomic_path, read_image_rgb
 from physadv.digital.detector_pgd import detector_pgd
+from physadv.evaluate.digital_parts import Part, Parts
 from physadv.evaluate.matching import look_at
 from physadv.seeding import generator_for
 from physadv.victim.detector import DetectorVictim
@@ -58,6 +59,7 @@ def evaluate_detector_digital(
     steps: int = 20,
     seed: int = 0,
     pictures: Path | None = None,
+    parts: Parts | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> pl.DataFrame:
     """Attack every photograph and look at every labelled object.
@@ -72,6 +74,7 @@ def evaluate_detector_digital(
         steps: Gradient steps of ``pgd``.
         seed: Decides starts and noise.
         pictures: Folder for what was shown, as PNG; None keeps nothing.
+        parts: Where finished photographs are kept, and taken from. None keeps nothing.
         progress: Called as (done, total) in photographs.
 
     Returns:
@@ -84,38 +87,60 @@ def evaluate_detector_digital(
     Raises:
         UserError: If a photograph or the folder cannot be used.
     """
-    rows: list[dict[str, object]] = []
+    frames = []
+    if parts:
+        parts.begin()
     for done, photo in enumerate(photos, start=1):
-        clean = read_image_rgb(photo.path)
-        for title, attack, eps, shown, felt in _shown(
-            victim, photo, clean, attacks, aim, steps, seed
-        ):
-            if pictures is not None and attack != CLEAN:
-                with atomic_path(pictures / picture_name(photo, title)) as temporary:
-                    Image.fromarray(shown).save(temporary)
-            found = victim.detect([shown], _FLOOR)[0]
-            for number, box in enumerate(photo.boxes):
-                look = look_at(box, found, aim.true_index)
-                other = 0.0
-                if aim.target_index is not None:
-                    other = look_at(box, found, aim.target_index).score
-                rows.append(
-                    {
-                        "treatment": title,
-                        "attack": attack,
-                        "eps": eps,
-                        "photograph": photo.name,
-                        "sha256": photo.sha256,
-                        "object": number,
-                        **dict(zip(("x1", "y1", "x2", "y2"), box.tolist(), strict=True)),
-                        "score": look.score,
-                        "near_score": look.near_score,
-                        "target_score": other,
-                        "felt": felt,
-                    }
-                )
+        name = f"{done:06d}"
+        part = parts.load(name) if parts else None
+        if part is None:
+            rows = _rows(victim, photo, attacks, aim, steps, seed, pictures)
+            part = Part(pl.DataFrame(rows))
+            if parts:
+                parts.save(name, part)
+        frames.append(part.samples)
         progress(done, len(photos))
-    return pl.DataFrame(rows)
+    return pl.concat(frames)
+
+
+def _rows(
+    victim: DetectorVictim,
+    photo: AnnotatedPhoto,
+    attacks: Sequence[tuple[str, float]],
+    aim: Aim,
+    steps: int,
+    seed: int,
+    pictures: Path | None,
+) -> list[dict[str, object]]:
+    """A row per object and treatment of one photograph."""
+    rows: list[dict[str, object]] = []
+    clean = read_image_rgb(photo.path)
+    for title, attack, eps, shown, felt in _shown(victim, photo, clean, attacks, aim, steps, seed):
+        if pictures is not None and attack != CLEAN:
+            with atomic_path(pictures / picture_name(photo, title)) as temporary:
+                Image.fromarray(shown).save(temporary)
+        found = victim.detect([shown], _FLOOR)[0]
+        for number, box in enumerate(photo.boxes):
+            look = look_at(box, found, aim.true_index)
+            other = 0.0
+            if aim.target_index is not None:
+                other = look_at(box, found, aim.target_index).score
+            rows.append(
+                {
+                    "treatment": title,
+                    "attack": attack,
+                    "eps": eps,
+                    "photograph": photo.name,
+                    "sha256": photo.sha256,
+                    "object": number,
+                    **dict(zip(("x1", "y1", "x2", "y2"), box.tolist(), strict=True)),
+                    "score": look.score,
+                    "near_score": look.near_score,
+                    "target_score": other,
+                    "felt": felt,
+                }
+            )
+    return rows
 
 
 def picture_name(photo: AnnotatedPhoto, title: str) -> str:

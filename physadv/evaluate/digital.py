@@ -129,7 +129,7 @@ def _part(
         _rows(victim, task, start, images, labels, found, misread),
         transfers,
         torch.stack([images[won], found.images[won]], dim=1).float().cpu().numpy(),
-        won.tolist(),
+        tuple(won.tolist()),
         found.notes,
     )
 

@@ -3,7 +3,7 @@
 import io
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +20,27 @@ _PLAN = "plan.json"
 
 @dataclass(frozen=True)
 class Part:
-    """One attack on one batch: rows of ``samples`` and of ``transfers`` (None without other
-    victims), ``shown`` [n,2,C,H,W] float32 clean and adversarial images, ``shown_rows`` their
-    places in the batch, and what the attack says of the model."""
+    """One attack on one batch, or all attacks on one photograph.
+
+    Rows of ``samples`` and of ``transfers`` (None without other victims), ``shown`` [n,2,C,H,W]
+    float32 clean and adversarial images, ``shown_rows`` their places in the batch, and ``notes``,
+    what the attack says of the model.
+    """
 
     samples: pl.DataFrame
-    transfers: pl.DataFrame | None
-    shown: npt.NDArray[np.float32]
-    shown_rows: list[int]
-    notes: tuple[str, ...]
+    transfers: pl.DataFrame | None = None
+    shown: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
+    shown_rows: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Parts:
     """Finished parts by name, below a folder; written whole or not at all."""
 
     def __init__(self, folder: Path, key: str) -> None:
-        """Open the parts of the evaluation that ``key`` stands for; the first save begins them.
+        """Open the parts of the evaluation that ``key`` stands for.
+
+        Nothing is written before ``begin`` or the first save.
 
         Raises:
             UserError: If the folder holds something else.
@@ -53,6 +58,15 @@ class Parts:
         elif found:
             raise UserError(f"write to {folder}", "it is not empty", "Give a new folder.")
 
+    def begin(self) -> None:
+        """Claim the folder: from now on it is this evaluation's to go on with.
+
+        Raises:
+            UserError: If it cannot be written.
+        """
+        if not self._plan.is_file():
+            write_json(self._plan, {"key": self._key})
+
     def load(self, name: str) -> Part | None:
         """The part of that name, if it is there."""
         path = self._folder / f"{name}.npz"
@@ -64,7 +78,7 @@ class Parts:
                 _frame(kept["samples"]),
                 _frame(kept["transfers"]) if "transfers" in kept else None,
                 kept["shown"],
-                told["rows"],
+                tuple(told["rows"]),
                 tuple(told["notes"]),
             )
 
@@ -74,8 +88,7 @@ class Parts:
         Raises:
             UserError: If it cannot be written.
         """
-        if not self._plan.is_file():
-            write_json(self._plan, {"key": self._key})
+        self.begin()
         arrays: dict[str, npt.NDArray[Any]] = {
             "samples": _bytes(part.samples),
             "shown": part.shown,

@@ -1,5 +1,7 @@
 """Recall before and after attacks, on photographs of red people that a formula finds."""
 
+from functools import partial
+
 import numpy as np
 import polars as pl
 import pytest
@@ -13,6 +15,7 @@ from physadv.evaluate.detector_digital import (
     evaluate_detector_digital,
     picture_name,
 )
+from physadv.evaluate.digital_parts import Parts
 from physadv.evaluate.matching import look_at
 from physadv.report.detector_digital import (
     sighting_table,
@@ -110,3 +113,27 @@ def test_wrong_requests():
         check_detector_attacks(["deepfool"], [0.1])
     with pytest.raises(UsageError, match="no budget"):
         check_detector_attacks(["pgd"], [])
+
+
+def test_an_interrupted_evaluation_goes_on_with_the_photographs_left(
+    red_detector, red_people, tmp_path
+):
+    attacks = check_detector_attacks(["pgd", "noise"], [8 / 255])
+    photos = read_coco(red_people, ["person"]).photos[:3]
+    run = partial(evaluate_detector_digital, red_detector, photos, attacks, Aim(0), steps=3)
+    whole = run()
+    done = []
+
+    def stop(number, total):
+        done.append(number)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(parts=Parts(tmp_path, "a"), pictures=tmp_path / "pictures", progress=stop)
+    kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "pictures").iterdir()}
+    result = run(parts=Parts(tmp_path, "a"), pictures=tmp_path / "pictures")
+    assert result.equals(whole)
+    assert done == [1]
+    assert len(list((tmp_path / "pictures").iterdir())) == len(photos) * len(attacks)
+    for name, written in kept.items():
+        assert (tmp_path / "pictures" / name).stat().st_mtime_ns == written
