@@ -122,18 +122,18 @@ def test_an_interrupted_evaluation_goes_on_with_the_photographs_left(
     photos = read_coco(red_people, ["person"]).photos[:3]
     run = partial(evaluate_detector_digital, red_detector, photos, attacks, Aim(0), steps=3)
     whole = run()
-    done = []
+    done, out = [], tmp_path / "out"
 
     def stop(number, total):
         done.append(number)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(parts=Parts(tmp_path, "a"), pictures=tmp_path / "pictures", progress=stop)
-    kept = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "pictures").iterdir()}
-    result = run(parts=Parts(tmp_path, "a"), pictures=tmp_path / "pictures")
+        run(parts=Parts(out, "a"), pictures=out / "pictures", progress=stop)
+    kept = {path.name: path.stat().st_mtime_ns for path in (out / "pictures").iterdir()}
+    result = run(parts=Parts(out, "a"), pictures=out / "pictures")
     assert result.equals(whole)
     assert done == [1]
-    assert len(list((tmp_path / "pictures").iterdir())) == len(photos) * len(attacks)
+    assert len(list((out / "pictures").iterdir())) == len(photos) * len(attacks)
     for name, written in kept.items():
-        assert (tmp_path / "pictures" / name).stat().st_mtime_ns == written
+        assert (out / "pictures" / name).stat().st_mtime_ns == written
