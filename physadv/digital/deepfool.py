@@ -13,7 +13,7 @@ from physadv.digital.problem import Problem, opened
 from physadv.digital.rows import only
 from physadv.digital.shortest import keep_shortest
 
-_FOLLOWED = 3  # borders looked at after the first step: those that the last slopes make nearest
+_FOLLOWED = 2  # borders looked at after the first step: those that the last slopes make nearest
 
 
 def deepfool(
