@@ -8,9 +8,9 @@ afterwards, those that it misread before included, as the other libraries count;
 means over the images that were read rightly and are not any more. "x bare" is CPU time over that
 of the attack's budget of forward and input-gradient passes alone plus two looks, at the result and
 at the result rounded to 8 bits; those two looks are added to the other libraries' time, since
-they do not take them. Bare passes are timed before and after every attack, over all images at once
-and in chunks of 250 (64 signs), which a CPU's cache prefers; the faster way counts. With
-``--rounds``, every attack is run so often, in turn with the others, and the least time counts.
+they do not take them. Bare passes are timed for a while before and after every attack, over all
+images at once and in chunks of 250 (64 signs), which a CPU's cache prefers; the faster way counts.
+With ``--rounds``, every attack is run so often, in turn with the others: the median counts.
 APGD-40 "saved passes" spends what samples that are done early leave over of 40 passes each.
 """
 
@@ -20,6 +20,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 import torch
 import torch.nn.functional as F
@@ -70,6 +71,7 @@ PASSES = {
     "DDN-100": 100,
 }
 """Budgets in forward and backward passes; DeepFool has none, its time is in CPU seconds."""
+WHILE_S = 0.5
 SLOW = {("DeepFool l2", "torchattacks"), ("DeepFool l2", "ART")}
 
 
@@ -107,17 +109,22 @@ def look(model: nn.Module, images: Tensor) -> Tensor:
 
 
 def bare_seconds(model: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """CPU time of one pass over all images, at once or in chunks: the faster."""
+    """Mean CPU time of a pass over all images, at once or in chunks: the faster."""
     chunk = min(len(images), max(16, 200_000 // images[0].numel()))
 
     def in_chunks() -> None:
         for points, classes in zip(images.split(chunk), labels.split(chunk), strict=True):
             one_pass(model, points, classes)
 
-    return min(
-        seconds(lambda: one_pass(model, images, labels)),
-        seconds(in_chunks),
-    )
+    return min(mean_seconds(lambda: one_pass(model, images, labels)), mean_seconds(in_chunks))
+
+
+def mean_seconds(work: Callable[[], object]) -> float:
+    """Mean CPU time of a call, over as many calls as take a while."""
+    spent: list[float] = []
+    while sum(spent) < WHILE_S:
+        spent.append(seconds(work))
+    return sum(spent) / len(spent)
 
 
 def measure(
@@ -129,13 +136,13 @@ def measure(
     labels: Tensor,
 ) -> None:
     """Run one attack of every library in turn, between bare passes, and print a line each."""
-    spent: dict[str, list[float]] = {}
+    spent: dict[str, list[tuple[float, float]]] = {}
     found: dict[str, Tensor] = {}
-    bare, glances = [], []
+    passes = PASSES.get(name, 0)
+    bare = bare_seconds(model, images, labels)
     for _ in range(rounds):
         for library, attack in list(attacks.items()):
             results: list[Tensor] = []
-            bare.append(bare_seconds(model, images, labels))
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
@@ -144,27 +151,26 @@ def measure(
                 print(f"{name:20s} {library:14s} failed: {type(error).__name__}: {error}")
                 del attacks[library]
                 continue
-            spent.setdefault(library, []).append(passed)
             found[library] = results[0]
-            bare.append(bare_seconds(model, images, labels))
-            glances.append(seconds(lambda r=results: look(model, r[0])))
-    single, glance = min(bare), min(glances)
+            before_it, bare = bare, bare_seconds(model, images, labels)
+            glances = 2 * mean_seconds(lambda r=results: look(model, r[0]))
+            cost = passed + (0 if library == OWN else glances)
+            budget = passes * (before_it + bare) / 2 + glances
+            spent.setdefault(library, []).append((cost, cost / budget))
     before = look(model, images)
     for library, adversarial in found.items():
         after, eight = look(model, adversarial), look(model, rounded(adversarial))
         won = (before == labels) & (after != labels)
         delta = (adversarial - images)[won].flatten(1)
-        cost = min(spent[library]) + (0 if library == OWN else 2 * glance)
-        ratio = ""
-        if name in PASSES:
-            ratio = f"{cost / (PASSES[name] * single + 2 * glance):6.2f} x bare"
+        cost, ratio = (median(figures) for figures in zip(*spent[library], strict=True))
+        against = f"{ratio:6.2f} x bare" if passes else ""
         n = len(images)
         mean_l2 = float(delta.norm(dim=1).mean())
         largest = float(delta.abs().amax(dim=1).mean()) if len(delta) else torch.nan
         print(
             f"{name:20s} {library:14s} fooled {float((after != labels).sum()) / n:6.1%}  after 8 "
             f"bits {float((eight != labels).sum()) / n:6.1%}  l2 {mean_l2:.4f}  "
-            f"linf {largest:.4f}  CPU {cost:7.2f} s {ratio}",
+            f"linf {largest:.4f}  CPU {cost:7.2f} s {against}",
             flush=True,
         )
 

@@ -1,8 +1,8 @@
 """The introduction's table of digital attacks (LeNet on MNIST), beside the same attacks on pixels.
 
-    PHYSADV_DATA=... python scripts/reproduce_lecture.py OUT [--seeds 5] [--epochs 10]
+    PHYSADV_DATA=... python scripts/reproduce_lecture.py OUT [--seeds 5] [--epochs 10] [--rate .001]
 
-Trains a LeNet per seed in the plainest way (Adam at 1e-3, batches of 64, no schedule), attacks it
+Trains a LeNet per seed in the plainest way (Adam, batches of 64, no schedule), attacks it
 with the settings that gave the published table (normalised units, no clipping, "PGD" without a
 random start: see ``lecture_attacks.py``) and with proper ones ([0,1] pixels, clipped,
 ``physadv.digital``), and prints both beside the published figures. Then two attacks on a photograph
@@ -13,6 +13,7 @@ that was interrupted goes on where it was.
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ PROPER: dict[str, Callable[[nn.Module, Tensor, Tensor], Adversarials]] = {
     "DeepFool": lambda m, x, y: deepfool(m, x, y),
 }
 TOP = 5
-RATE, BATCH = 1e-3, 64
+BATCH = 64
 ATTACKED = 500  # digits at once
 NOTES = """As published: on normalised images, unclipped. Noise and FGSM .3 (.0924 on pixels); PGD:
 ten steps of .05 within .3 and no random start, which is BIM; DeepFool 50 steps, overshoot .02, away
@@ -75,9 +76,20 @@ Counts = dict[str, dict[str, list[int]]]
 """Setting -> row -> [right at 1, right among 5, digits]."""
 
 
-def trained(folder: Path, seed: int, epochs: int) -> LeNet:
+@dataclass(frozen=True)
+class Training:
+    """Passes over the digits, and Adam's step."""
+
+    epochs: int
+    rate: float
+
+    def __str__(self) -> str:
+        return f"{self.epochs}-epochs-at-{self.rate:g}"
+
+
+def trained(folder: Path, seed: int, training: Training) -> LeNet:
     """The LeNet of that seed, from ``folder`` if it was trained before."""
-    path = folder / f"lenet-{epochs}-epochs-seed-{seed}.safetensors"
+    path = folder / f"lenet-{training}-seed-{seed}.safetensors"
     if path.exists():
         network = LeNet()
         load_weights(network, path)
@@ -85,8 +97,8 @@ def trained(folder: Path, seed: int, epochs: int) -> LeNet:
     images, labels = load_digits(find_external("data/mnist"), "train")
     torch.manual_seed(seed)
     network = LeNet()
-    optimiser = torch.optim.Adam(network.parameters(), lr=RATE)
-    for _ in range(epochs):
+    optimiser = torch.optim.Adam(network.parameters(), lr=training.rate)
+    for _ in range(training.epochs):
         for chosen in torch.randperm(len(images)).split(BATCH):
             loss = F.cross_entropy(network(images[chosen]), labels[chosen])
             optimiser.zero_grad()
@@ -130,15 +142,15 @@ def attacked(network: LeNet, images: Tensor, labels: Tensor, seed: int) -> Count
     return found
 
 
-def counts_of(folder: Path, seed: int, epochs: int, digits: int | None) -> Counts:
+def counts_of(folder: Path, seed: int, training: Training, digits: int | None) -> Counts:
     """Counts of one seed, from ``folder`` if they are there."""
     whole = digits is None
-    name = f"counts-{epochs}-epochs-seed-{seed}{'' if whole else f'-first-{digits}'}.json"
+    name = f"counts-{training}-seed-{seed}{'' if whole else f'-first-{digits}'}.json"
     path = folder / name
     if path.exists():
         known: Counts = read_json(path)
         return known
-    network = trained(folder, seed, epochs)
+    network = trained(folder, seed, training)
     images, labels = load_digits(find_external("data/mnist"), "test")
     found = attacked(network, images[:digits], labels[:digits], seed)
     write_json(path, found)
@@ -204,15 +216,19 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="folder for weights, counts and pictures")
     parser.add_argument("--seeds", type=int, default=5, help="trainings")
     parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--rate", type=float, default=1e-3, help="Adam's step")
     parser.add_argument("--digits", type=int, help="of the test set, the first so many [all]")
     arguments = parser.parse_args()
     for name in ("seeds", "epochs", "digits"):
         if (value := getattr(arguments, name)) is not None and value < 1:
             parser.error(f"--{name} {value}: give a whole number from 1 up")
+    if not 0 < arguments.rate < 1:
+        parser.error(f"--rate {arguments.rate}: give a number above 0 and below 1")
+    training = Training(arguments.epochs, arguments.rate)
     torch.set_num_threads(1)
     every = []
     for seed in range(arguments.seeds):
-        every.append(counts_of(arguments.out, seed, arguments.epochs, arguments.digits))
+        every.append(counts_of(arguments.out, seed, training, arguments.digits))
         print(f"seed {seed} done", file=sys.stderr, flush=True)
     digits = every[0]["published"]["clean"][2]
     print(f"LeNet on {digits} test digits, {len(every)} trainings: mean (lowest-highest)\n")
@@ -222,7 +238,8 @@ def main() -> None:
         arguments.out / "lecture.json",
         {
             "versions": versions(),
-            "epochs": arguments.epochs,
+            "epochs": training.epochs,
+            "rate": training.rate,
             "weights": {
                 path.name: sha256_of(path) for path in sorted(arguments.out.glob("*.safetensors"))
             },

@@ -11,7 +11,7 @@ from physadv.digital.inputs import Model, check_count
 from physadv.digital.norms import column, length
 from physadv.digital.objectives import OBJECTIVES, Objective
 from physadv.digital.outcome import Adversarials
-from physadv.digital.problem import Problem, opened, rounded
+from physadv.digital.problem import Problem, opened
 from physadv.digital.rows import only
 from physadv.digital.shortest import keep_shortest
 
@@ -156,9 +156,8 @@ def descend(
     values = first
     for step in range(steps):
         curve = torch.tanh(variable)
-        smooth = (curve + 1) / 2
-        # Forward the rounded image, backward as if it had not been rounded.
-        point = rounded(smooth)
+        # Forward the image (curve + 1) / 2 rounded to 8 bits, backward as if it had not been.
+        point = (curve * 127.5).add_(127.5).round_().div_(255)
         if mask is not None:
             point = torch.where(mask, point, clean)
         delta = point - clean
@@ -171,7 +170,8 @@ def descend(
             first = values
         if step >= quarter:
             held |= fooled
-        gradient = (2 * delta + column(c) * gradient) * (1 - curve.square()) / 2
+        slope = curve.square_().neg_().add_(1).mul_(0.5)
+        gradient = gradient.mul_(column(c)).add_(delta, alpha=2).mul_(slope)
         if mask is not None:
             gradient = gradient * mask
         mean.lerp_(gradient, 0.1)
