@@ -33,9 +33,9 @@ from physadv.victim.catalog import load_victim
 from physadv.victim.weights import load_weights
 
 BEGUN_WITH, ATTACKED = 150, 1000
-SUBSTITUTES: dict[str, Callable[[], nn.Module]] = {
-    "convolutional": lambda: convolutional(1, 10),
-    "dense": lambda: nn.Sequential(
+SUBSTITUTES: dict[str, Callable[[int], nn.Module]] = {
+    "convolutional": lambda seed: convolutional(1, 10, seed=seed),
+    "dense": lambda seed: nn.Sequential(
         nn.Flatten(), nn.Linear(784, 200), nn.ReLU(), nn.Linear(200, 200), nn.ReLU(),
         nn.Linear(200, 10),
     ),
@@ -72,7 +72,7 @@ def main() -> None:
     rest = order[BEGUN_WITH : BEGUN_WITH + ATTACKED]
     fresh, truth = images[rest], labels[rest]
     torch.manual_seed(arguments.seed)
-    network = SUBSTITUTES[arguments.substitute]()
+    network = SUBSTITUTES[arguments.substitute](arguments.seed)
     black_box = labels_of(victim)
     found = train_substitute(
         black_box,

@@ -29,6 +29,7 @@ from physadv.report.detector_digital import (
 from physadv.report.rates import Rate
 from physadv.seeding import generator_for
 from physadv.victim.detectors import load_detector
+from physadv.victim.identity import identity
 
 ROWS, PICTURES, PAGE = "detections.parquet", "pictures", "digital.html"
 
@@ -66,14 +67,14 @@ def detector_digital(
     parts = Parts(
         folder,
         key_of(
-            loaded.name,
-            loaded.weights_sha256,
+            identity(loaded),
+            str(loaded.device),
             planned,
             aim,
             steps,
             seed,
             [(photo.sha256, photo.boxes.tolist()) for photo in chosen],
-            versions()["physadv"],
+            versions(),
         ),
     )
     with goes_on("finished photographs are kept"), progress_line() as line:

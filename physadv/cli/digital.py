@@ -21,7 +21,7 @@ from physadv.data.files import atomic_path, write_json
 from physadv.data.labelled import read_labelled
 from physadv.evaluate.digital import evaluate_digital
 from physadv.evaluate.digital_lessons import set_apart
-from physadv.evaluate.digital_parts import Parts
+from physadv.evaluate.digital_parts import Parts, check_folder
 from physadv.evaluate.digital_plan import check_distinct, plan_attacks
 from physadv.evaluate.journal import key_of
 from physadv.report.crossing import Crossing, crossing_table, crossings
@@ -33,6 +33,7 @@ from physadv.report.digital import (
     write_digital,
 )
 from physadv.victim.catalog import load_victim
+from physadv.victim.identity import identity
 
 SAMPLES, EXAMPLES, PAGE = "digital.parquet", "examples.npz", "digital.html"
 TRANSFERS = "transfers.parquet"
@@ -97,7 +98,11 @@ def digital(
     ] = None,
     step_size: Annotated[
         float | None,
-        typer.Option(help="Length of a step, of attacks that take one (default: theirs).", min=0),
+        typer.Option(
+            help="Length of a step, of attacks that take one; of carlini-wagner, Adam's "
+            "(default: theirs).",
+            min=0,
+        ),
     ] = None,
     restarts: Annotated[
         int | None,
@@ -144,11 +149,14 @@ def digital(
     device: Device = "auto",
 ) -> None:
     """Attack a classifier's images digitally: accuracy, robust accuracy, norms, pictures."""
+    check_folder(folder)
     if data.suffix == ".json":
-        if transfer_to or norm is not NormName.linf:
+        own = (transfer_to, step_size, restarts, loss, objective, noise_kind)
+        if norm is not NormName.linf or any(value is not None for value in own):
             raise UsageError(
                 f"attack the detector {victim}",
-                "--transfer-to and norms but linf are for classifiers",
+                "--transfer-to, --step-size, --restarts, --loss, --objective, --noise-kind and "
+                "norms but linf are for classifiers",
                 "Leave them out.",
             )
         detector_digital(
@@ -186,11 +194,11 @@ def digital(
     target_index = loaded.class_index(target) if target else None
     others = [load_victim(name).to(chosen) for name in transfer_to or []]
     learns = any(task.learns for task in tasks)
-    drawn = count + learn_from if learns else count
-    images = read_labelled(data, count=drawn, size_px=loaded.input_px, seed=seed)
+    more = learn_from if learns else 0
+    images = read_labelled(data, count=count, more=more, size_px=loaded.input_px, seed=seed)
     images, lesson = set_apart(images, learn_from, seed) if learns else (images, None)
     started = time.monotonic()
-    known = [(one.name, one.weights_sha256) for one in (loaded, *others)]
+    known = [identity(one) for one in (loaded, *others)]
     parts = Parts(
         folder,
         key_of(
@@ -198,7 +206,8 @@ def digital(
             [(task.attack, sorted(task.options.items())) for task in tasks],
             [None if one is None else one.sha256() for one in (images, lesson)],
             target_index,
-            versions()["physadv"],
+            chosen.type,
+            versions(),
         ),
     )
     with goes_on("finished batches are kept"), progress_line() as line:
@@ -223,6 +232,7 @@ def digital(
         "learnt_from": 0 if lesson is None else len(lesson.images),
         "target": "" if target_index is None else loaded.class_names[target_index],
         "seed": seed,
+        "device": str(chosen),
         "version": versions()["physadv"],
         "command": command,
         "transfer_to": {one.name: one.weights_sha256 for one in others},

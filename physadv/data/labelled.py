@@ -3,7 +3,7 @@
 import csv
 import hashlib
 import zipfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from itertools import compress
 from pathlib import Path
@@ -42,6 +42,7 @@ class LabelledImages:
     """``images`` [N,C,H,W] uint8 (RGB or grey), ``labels`` [N], names of classes and of files.
 
     ``tracks``: where several images show one object (frames of one sign), its name for each.
+    ``spare``: which were drawn besides those asked for; empty for none.
     """
 
     kind: str
@@ -50,6 +51,7 @@ class LabelledImages:
     class_names: tuple[str, ...]
     files: tuple[str, ...]
     tracks: tuple[str, ...] = ()
+    spare: tuple[bool, ...] = ()
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -64,12 +66,13 @@ class LabelledImages:
             labels=self.labels[keep],
             files=tuple(compress(self.files, keep)),
             tracks=tuple(compress(self.tracks, keep)),
+            spare=tuple(compress(self.spare, keep)),
         )
 
     def sha256(self) -> str:
         """Checksum of the images and their labels, as 64 hex digits."""
         digest = hashlib.sha256(repr(self.images.shape).encode())
-        digest.update(np.ascontiguousarray(self.images).tobytes())
+        digest.update(np.ascontiguousarray(self.images).data)
         digest.update(self.labels.tobytes())
         return digest.hexdigest()
 
@@ -80,7 +83,7 @@ class LabelledImages:
 
 
 def read_labelled(
-    folder: Path, *, count: int | None = None, size_px: int = 0, seed: int = 0
+    folder: Path, *, count: int | None = None, more: int = 0, size_px: int = 0, seed: int = 0
 ) -> LabelledImages:
     """Test images of whichever set ``folder`` holds.
 
@@ -93,6 +96,7 @@ def read_labelled(
             cifar-10-batches-py), GTSRB (see ``read_gtsrb``), images with a labels.csv of
             file,class_index, or one folder per class, in the order of their names.
         count: How many images, drawn without replacement; None for all.
+        more: How many to draw besides, where there are more; they change nothing about the others.
         size_px: Side of the images, for sets of photographs.
         seed: Decides the draw.
 
@@ -101,7 +105,12 @@ def read_labelled(
     """
     if not folder.is_dir():
         raise UserError(f"labelled images in {folder}", "no such folder", "Check the path.")
-    chosen = _Choice(count, seed)
+    chosen = _Choice(count, seed, more)
+    found = _read(folder, chosen, size_px)
+    return replace(found, spare=tuple(chosen.spare.tolist()))
+
+
+def _read(folder: Path, chosen: "_Choice", size_px: int) -> LabelledImages:
     if any(folder.glob("*.npz")) or (folder / "MNIST").is_dir():
         return _mnist(folder, chosen)
     if (folder / "cifar-10-batches-py").is_dir():
@@ -128,17 +137,24 @@ def read_cifar10(folder: Path, split: Split) -> LabelledImages:
     return _cifar_archive(folder, split, whole)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Choice:
     count: int | None
     seed: int
+    more: int = 0
+    spare: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
 
     def of(self, total: int) -> npt.NDArray[np.int64]:
-        """Sorted indices of what is taken."""
-        if self.count is None or self.count >= total:
-            return np.arange(total)
-        drawn = generator_for(self.seed, "labelled").choice(total, self.count, replace=False)
-        return np.sort(drawn)
+        """Sorted indices of what is taken; ``spare`` then says which are more than asked for."""
+        first = np.arange(total)
+        if self.count is not None and self.count < total:
+            first = generator_for(self.seed, "labelled").choice(total, self.count, replace=False)
+        rest = np.setdiff1d(np.arange(total), first)
+        more = min(self.more, len(rest))
+        others = generator_for(self.seed, "labelled more").choice(rest, more, replace=False)
+        taken = np.sort(np.concatenate([first, others]))
+        self.spare = np.isin(taken, others)
+        return taken
 
 
 def _header(path: Path) -> set[str]:

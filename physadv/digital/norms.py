@@ -70,7 +70,7 @@ def within(candidates: Tensor, images: Tensor, eps: float, norm: Norm) -> Tensor
     """``candidates`` brought back into the ball around ``images`` and the box [0,1].
 
     In linf and l1 this is the nearest point of both at once; in l2 the nearest of the ball, then
-    clipped, which only shortens the change.
+    clipped, which only shortens the change. Not differentiable.
 
     References:
         Croce & Hein, Mind the box: l1-APGD for sparse adversarial attacks on image classifiers,

@@ -22,6 +22,7 @@ from physadv.digital.rows import picked
 from physadv.seeding import generator_for
 
 _GPU_INTERVAL = 10  # steps between two looks at what is done: each makes the host wait
+_GPU_FIRST = (1, 3, 6)  # and these, when most are done with
 _VOTES = 9  # looks at an image where the model is random
 
 
@@ -130,8 +131,10 @@ class Problem(Passes):
         return [generator_for(seed, *keys, digest) for digest in digests]
 
     def due(self, step: int) -> bool:
-        """Whether to look for samples that are done: at every step, on a GPU at every tenth."""
-        return not far(self.images.device) or step % _GPU_INTERVAL == _GPU_INTERVAL - 1
+        """Whether to look for samples that are done: at every step, on a GPU at fewer and fewer."""
+        if not far(self.images.device) or step in _GPU_FIRST:
+            return True
+        return step % _GPU_INTERVAL == _GPU_INTERVAL - 1
 
     def strongest_wrong(self, rows: Tensor) -> Tensor:
         """[n,K-1] the classes but the label, by falling logit of the clean image."""
@@ -159,10 +162,11 @@ class Problem(Passes):
 
         Costs no pass but where the model is random, or needs a cure.
         """
+        assert self._clean_loss is not None, "open the problem with a clean_loss"
         if self._clean is None:
             rows, inputs, logits = self.start()
             with torch.enable_grad():
-                values = self.loss(logits, rows, self._clean_loss or margin)
+                values = self.loss(logits, rows, self._clean_loss)
             gradient = self.differentiate(values, inputs, rows)
         else:
             rows, gradient = self._clean

@@ -19,6 +19,7 @@ from physadv.digital.inputs import (
 from physadv.seeding import generator_for
 
 _SIDE = 5  # of the features, in pixels
+_ASKED = 256  # images at once
 
 Ask = Callable[[Tensor], Tensor]
 """Images [B,C,H,W] in [0,1] -> classes [B] as integers: all that a black box tells."""
@@ -50,7 +51,7 @@ def labels_of(model: Model) -> Ask:
 
 
 def convolutional(channels: int, classes: int, *, seed: int = 0) -> nn.Module:
-    """An untrained net for images [B,channels,H,W] of any size to logits [B,classes].
+    """An untrained net for images [B,channels,H,W], from 10 px up, to logits [B,classes].
 
     On 28 px this is the paper's: convolutions of 32 and 64, two layers of 200; larger images are
     averaged down to as many features.
@@ -58,7 +59,7 @@ def convolutional(channels: int, classes: int, *, seed: int = 0) -> nn.Module:
     References:
         Papernot et al. (see ``train_substitute``), table 13, architecture A.
     """
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(list(range(torch.cuda.device_count()))):
         torch.manual_seed(seed)
         return nn.Sequential(
             nn.Conv2d(channels, 32, 3),
@@ -154,7 +155,9 @@ def train_substitute(
                 drawn = order.choice(len(known), new_per_round, replace=False)
                 rows = torch.from_numpy(drawn).to(known.device)
             way = -step if (number // flip_every) % 2 else step
-            moved = augmented(network, known[rows], labels[rows], way)
+            moved = torch.cat(
+                [augmented(network, known[n], labels[n], way) for n in rows.split(batch)]
+            )
             labels = torch.cat([labels, _asked(ask, network, moved)])
             known = torch.cat([known, moved])
     return Substitute(network.eval(), len(known), known, labels)
@@ -171,7 +174,8 @@ def augmented(network: nn.Module, images: Tensor, labels: Tensor, step: float) -
 
 @torch.no_grad()
 def _asked(ask: Ask, network: nn.Module, images: Tensor) -> Tensor:
-    labels = checked_classes("the black box's answer", ask(images), images)
+    answers = torch.cat([ask(some) for some in images.split(_ASKED)])
+    labels = checked_classes("the black box's answer", answers, images)
     with frozen(network) as (call, _):
         check_known("the black box's answer", labels, call(images[:2]).shape[1])
     return labels

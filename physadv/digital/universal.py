@@ -3,12 +3,13 @@
 import torch
 from torch import Tensor
 
-from physadv.checks import UserError, check_name
+from physadv.checks import UserError, check_name, check_range
 from physadv.digital.inputs import Model, check_count
 from physadv.digital.losses import LOSSES
 from physadv.digital.norms import Norm, check_budget, column, steepest, within
 from physadv.digital.outcome import Adversarials
 from physadv.digital.problem import opened
+from physadv.seeding import generator_for
 
 _CONFIDENT = 5.0  # logits by which a wrong class leads, from where an image pulls no more
 
@@ -58,6 +59,7 @@ def train_universal(
     step_size: float | None = None,
     targets: Tensor | None = None,
     loss: str = "margin",
+    seed: int = 0,
 ) -> Tensor:
     """Find one perturbation [C,H,W] that fools the model on as many images as possible.
 
@@ -74,6 +76,7 @@ def train_universal(
         step_size: Length of one step in ``norm``; None for eps / 10.
         targets: [B] classes to reach; None for any wrong one.
         loss: A key of ``losses.LOSSES``.
+        seed: Decides the order of the images in each epoch.
 
     Raises:
         UserError: If an argument is out of range, or there is no image to train on.
@@ -87,7 +90,7 @@ def train_universal(
     check_name("loss", loss, LOSSES)
     check_count("epochs", epochs)
     check_count("batch", batch)
-    size = eps / 10 if step_size is None else step_size
+    size = eps / 10 if step_size is None else check_range("step_size", step_size, 0, 1e6)
     with opened(model, images, labels, targets) as problem:
         rows = problem.open_rows
         if not len(rows):
@@ -98,8 +101,10 @@ def train_universal(
             )
         middle = torch.full_like(problem.images[:1], 0.5)
         shared = torch.zeros_like(middle)
-        for _ in range(epochs):
-            for some in rows.split(batch):
+        for epoch in range(epochs):
+            # Images often come sorted by class: a batch of one class pulls one way.
+            order = generator_for(seed, "universal", epoch).permutation(len(rows))
+            for some in rows[torch.from_numpy(order).to(rows.device)].split(batch):
                 point = (problem.clean(some) + shared).clamp(0, 1)
                 gradient, _, value = problem.gradient(point, some, LOSSES[loss])
                 pull = (gradient * column(value <= _CONFIDENT)).sum(dim=0, keepdim=True)

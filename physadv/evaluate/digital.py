@@ -74,6 +74,9 @@ def evaluate_digital(
         _check_classes(one, data)
     if target_index is not None:
         data = _without_target(victim, data, target_index, others)
+    titles = [task.title for task in tasks]
+    if len(set(titles)) < len(titles):
+        raise UsageError("attacks", f"two are called alike: {', '.join(titles)}", "Give one.")
     images, labels = data.tensors()
     attacker = Attacker(lesson, target_index, seed, progress)
     frames, moved, examples, rows, notes = [], [], {}, {}, {}

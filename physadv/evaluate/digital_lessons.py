@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -20,7 +21,8 @@ from physadv.seeding import generator_for
 from physadv.victim.protocol import ClassifierVictim
 
 Progress = Callable[[str, int, int], None]
-Attack = Callable[[ClassifierVictim, Tensor, Tensor], Adversarials]
+Making = Callable[[ClassifierVictim, Tensor, Tensor], Adversarials]
+_SMALLEST_PX = 10
 _DIVERSITY = 0.5  # of the images made against a substitute
 
 
@@ -29,20 +31,22 @@ def set_apart(
 ) -> tuple[LabelledImages, LabelledImages]:
     """The images to attack, and at least ``count`` others to learn from.
 
-    Images of one group (frames of one sign) all go to one side.
+    Images of one group (frames of one sign) all go to one side. Those that are spare are learnt
+    from first, so that what is attacked is the same with and without learning, as far as can be.
 
     Raises:
         UserError: If nothing would be left to attack.
     """
-    groups = np.asarray(data.groups)
-    order = generator_for(seed, "set apart").permutation(np.unique(groups))
-    sizes = [int((groups == group).sum()) for group in order]
-    enough = int(np.searchsorted(np.cumsum(sizes), count)) + 1
-    learn = np.isin(groups, order[:enough])
+    groups, places, sizes = np.unique(data.groups, return_inverse=True, return_counts=True)
+    asked = ~np.array(data.spare or [False] * len(places))
+    order = generator_for(seed, "set apart").permutation(len(groups))
+    order = order[np.argsort(np.bincount(places, asked)[order], kind="stable")]
+    enough = int(np.searchsorted(np.cumsum(sizes[order]), count)) + 1
+    learn = np.isin(data.groups, groups[order[:enough]])
     if learn.all():
         raise UserError(
             f"learn from {count} images besides those attacked",
-            f"{len(groups)} images were read",
+            f"{len(data.images)} images were read",
             "Give a larger set, or a smaller number to learn from.",
         )
     return data.chosen(~learn), data.chosen(learn)
@@ -80,8 +84,13 @@ class Attacker:
             found = universal(victim, images, labels, perturbation=perturbation, targets=targets)
         elif task.attack == "substitute":
             network, note = self._substitute(victim, images.device)
+            # Away from what the substitute reads: else those that it misreads would stay as they
+            # are, and a poor substitute would make a robust victim.
+            read = labels_of(network)(images)
+            if targets is not None:
+                read = torch.where(read == targets, labels, read)
             made = momentum(
-                network, images, labels, targets=targets, diversity=_DIVERSITY, **task.options
+                network, images, read, targets=targets, diversity=_DIVERSITY, **task.options
             )
             found = transferred(victim, images, labels, made=made.images, targets=targets)
         else:
@@ -95,8 +104,20 @@ class Attacker:
     def _substitute(self, victim: ClassifierVictim, device: torch.device) -> tuple[nn.Module, str]:
         if victim.name not in self._networks:
             images, _ = self._read("substitute", device)
+            if min(images.shape[2:]) < _SMALLEST_PX:
+                raise UserError(
+                    "attack substitute",
+                    f"images of {images.shape[3]} x {images.shape[2]} px",
+                    f"The substitute needs {_SMALLEST_PX} px or more.",
+                )
             network = convolutional(images.shape[1], len(victim.class_names), seed=self.seed)
-            found = train_substitute(labels_of(victim), network.to(device), images, seed=self.seed)
+            found = train_substitute(
+                labels_of(victim),
+                network.to(device),
+                images,
+                seed=self.seed,
+                progress=partial(self.progress, f"substitute for {victim.name}"),
+            )
             note = (
                 f"{victim.name} was asked for {found.queries:,} labels first, beginning with "
                 f"{len(images)} other images of the set"
@@ -107,7 +128,7 @@ class Attacker:
     def _perturbation(
         self, task: Task, victim: ClassifierVictim, device: torch.device
     ) -> tuple[Tensor, str]:
-        key = victim.name, task.title
+        key = victim.name, repr(sorted(task.options.items()))
         if key not in self._perturbations:
             images, labels = self._read("universal", device)
             if self.target_index is not None:

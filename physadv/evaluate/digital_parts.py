@@ -34,6 +34,18 @@ class Part:
     notes: tuple[str, ...] = ()
 
 
+def check_folder(folder: Path) -> None:
+    """Raise unless ``folder`` is empty, not there, or holds an evaluation that was interrupted.
+
+    Raises:
+        UserError: If it holds something else.
+    """
+    if not folder.is_dir() or (folder / FOLDER / _PLAN).is_file():
+        return
+    if any(folder.iterdir()):
+        raise UserError(f"write to {folder}", "it is not empty", "Give a new folder.")
+
+
 class Parts:
     """Finished parts by name, below a folder; written whole or not at all."""
 
@@ -47,16 +59,13 @@ class Parts:
         """
         self._folder, self._key = folder / FOLDER, key
         self._plan = self._folder / _PLAN
-        found = list(folder.iterdir()) if folder.is_dir() else []
-        if self._plan.is_file():
-            if read_json(self._plan).get("key") != key:
-                raise UserError(
-                    f"write to {folder}",
-                    "another evaluation was interrupted there",
-                    "Repeat its command, or give a new folder.",
-                )
-        elif found:
-            raise UserError(f"write to {folder}", "it is not empty", "Give a new folder.")
+        check_folder(folder)
+        if self._plan.is_file() and read_json(self._plan).get("key") != key:
+            raise UserError(
+                f"write to {folder}",
+                "another evaluation was interrupted there",
+                "Repeat its command, or give a new folder.",
+            )
 
     def begin(self) -> None:
         """Claim the folder: from now on it is this evaluation's to go on with.

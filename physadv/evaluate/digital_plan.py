@@ -14,6 +14,8 @@ from physadv.digital.norms import check_budget
 from physadv.digital.objectives import OBJECTIVES
 from physadv.digital.outcome import Adversarials
 
+_FLAGS = {"kind": "noise_kind"}  # options that the command line calls by another name
+
 
 @dataclass(frozen=True)
 class Task:
@@ -91,7 +93,7 @@ def plan_attacks(
             tasks.append(Task(name, value, {**options, "eps": value}))
     idle = sorted(settings.keys() - used)
     if idle:
-        flags = ", ".join(f"--{key.replace('_', '-')}" for key in idle)
+        flags = ", ".join(f"--{_FLAGS.get(key, key).replace('_', '-')}" for key in idle)
         raise UsageError(
             flags, f"no use to {', '.join(names)}", "Leave it out, or choose another attack."
         )

@@ -1,9 +1,7 @@
 """Who looks at a film's samples: detectors, classifiers, chains, and what finds a sign's edge."""
 
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from typing import Protocol, Self
 
 import numpy as np
@@ -16,6 +14,7 @@ from physadv.evaluate.signoutline import find_outline
 from physadv.types import Detections
 from physadv.victim.chain import ChainVictim
 from physadv.victim.detector import DetectorVictim
+from physadv.victim.identity import identity
 from physadv.victim.protocol import ClassifierVictim
 from physadv.victim.threads import own_module
 
@@ -63,7 +62,7 @@ class DetectorAsker:
     def key(self) -> str:
         """Name, weights, and how pictures are prepared and boxes sorted out."""
         known = (self.victim.class_names, self.victim.fitting, self.victim.reporting)
-        return f"detector {_who(self.victim)} {known} {FLOOR}"
+        return f"detector {identity(self.victim)} {known} {FLOOR}"
 
     def for_thread(self) -> Self:
         """With a module of its own."""
@@ -106,7 +105,7 @@ class CropAsker:
     @property
     def key(self) -> str:
         """Name, weights, classes, and the boxes."""
-        return f"classifier {_who(self.victim)} {self.victim.class_names} {_places(self.boxes)}"
+        return f"classifier {identity(self.victim)} {self.victim.class_names} {_places(self.boxes)}"
 
     def for_thread(self) -> Self:
         """With a module of its own."""
@@ -147,15 +146,6 @@ class OutlineAsker:
         return np.zeros((0, 4)) if found is None else found[None]
 
 
-def _who(victim: ClassifierVictim | DetectorVictim) -> str:
-    """A network: its weights, and the source of its code, which decides as much."""
-    try:
-        code = sha256(inspect.getsource(type(victim.module)).encode()).hexdigest()[:16]
-    except (OSError, TypeError):
-        code = ""
-    return f"{victim.name} {victim.weights_sha256} {code}"
-
-
 def _places(boxes: Mapping[int, Array]) -> list[tuple[int, list[float]]]:
     return [(frame, box.round(3).tolist()) for frame, box in boxes.items()]
 
@@ -176,7 +166,7 @@ class ChainAsker:
     def key(self) -> str:
         """Names, weights, and what is cut out."""
         parts = self.victim.detector, self.victim.classifier
-        who = " + ".join(f"{_who(part)} {part.class_names}" for part in parts)
+        who = " + ".join(f"{identity(part)} {part.class_names}" for part in parts)
         return f"chain {who} {self.classes} {self.confidence}"
 
     def for_thread(self) -> "ChainAsker":

@@ -7,14 +7,14 @@ from torch import Tensor
 
 from physadv.digital.problem import rounded
 from physadv.digital.transfer import misread, read_by_all
-from physadv.evaluate.digital_lessons import Attack
+from physadv.evaluate.digital_lessons import Making
 from physadv.evaluate.digital_plan import Task
 from physadv.victim.protocol import ClassifierVictim
 
 
 def transfer_rows(
     task: Task,
-    attack: Attack,
+    attack: Making,
     victims: Sequence[ClassifierVictim],
     known: Tensor,
     images: Tensor,

@@ -6,15 +6,18 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from torch import nn
 
-from physadv.checks import UserError
-from physadv.data.labelled import LabelledImages
+from physadv.checks import UsageError, UserError
+from physadv.data.labelled import LabelledImages, read_labelled
 from physadv.evaluate.digital import evaluate_digital
 from physadv.evaluate.digital_lessons import set_apart
 from physadv.evaluate.digital_parts import Parts
 from physadv.evaluate.digital_plan import plan_attacks
 from physadv.victim.protocol import ClassifierVictim
+
+SIDE = 10
 
 
 class Counting(nn.Module):
@@ -32,12 +35,12 @@ class Counting(nn.Module):
 
 
 def counted(name="counting"):
-    return ClassifierVictim(name, ("dark", "bright"), "sha", 4, Counting())
+    return ClassifierVictim(name, ("dark", "bright"), "sha", SIDE, Counting())
 
 
 def greys(count=600):
     levels = np.random.default_rng(0).integers(60, 196, count).astype(np.uint8)
-    images = np.broadcast_to(levels[:, None, None, None], (count, 1, 4, 4)).copy()
+    images = np.broadcast_to(levels[:, None, None, None], (count, 1, SIDE, SIDE)).copy()
     labels = (levels > 127).astype(np.int64)
     return LabelledImages("greys", images, labels, ("dark", "bright"), ("",) * count)
 
@@ -101,6 +104,7 @@ def test_images_of_one_track_stay_together(tracks, count, seed):
         tuple(map(str, range(number))),
         tuple(map(str, range(number))),
         tuple(map(str, tracks)),
+        tuple(n % 2 == 0 for n in range(number)),
     )
     try:
         attacked, lesson = set_apart(data, count, seed)
@@ -113,3 +117,46 @@ def test_images_of_one_track_stay_together(tracks, count, seed):
     for part in (attacked, lesson):
         assert part.images[:, 0, 0, 0].tolist() == part.labels.tolist()
         assert [tracks[int(name)] for name in part.files] == [int(one) for one in part.tracks]
+
+
+@pytest.mark.parametrize("target", [None, 0], ids=["any", "dark"])
+def test_a_poor_substitute_does_not_leave_images_as_they_are(target):
+    """The substitute of a few images is wrong about many; all that the victim reads are moved."""
+    data = greys(300)
+    attacked, lesson = set_apart(data, 12)
+    tasks = plan_attacks(["substitute"], [0.1], "linf", {"steps": 2})
+    result = evaluate_digital(counted(), attacked, tasks, lesson=lesson, target_index=target)
+    tried = result.samples.filter(pl.col("status") != "already wrong")
+    assert (tried["linf"] > 0.05).mean() > 0.9
+
+
+def test_what_was_learnt_in_one_norm_is_not_used_in_another():
+    attacked, lesson = set_apart(greys(300), 100)
+    tasks = [
+        *plan_attacks(["universal"], [0.3], "linf"),
+        *plan_attacks(["universal"], [0.2], "l2"),
+    ]
+    other = counted("other")
+    result = evaluate_digital(counted(), attacked, tasks, lesson=lesson, others=[other])
+    lengths = result.samples.filter((pl.col("eps") == 0.2) & (pl.col("status") != "already wrong"))
+    assert lengths["l2"].max() <= 0.2 + 1e-6
+    assert set(result.transfers["made_on"]) == {"counting", "other"}
+    with pytest.raises(UsageError, match="called alike"):
+        evaluate_digital(counted(), attacked, [tasks[0], tasks[0]], lesson=lesson)
+
+
+def test_what_is_attacked_is_the_same_with_and_without_learning(tmp_path):
+    for name, shade in (("dark", 20), ("light", 220)):
+        (tmp_path / name).mkdir()
+        for n in range(12):
+            Image.fromarray(np.full((8, 8, 3), shade + n, np.uint8)).save(
+                tmp_path / name / f"{n}.png"
+            )
+    alone = read_labelled(tmp_path, count=10, size_px=8)
+    attacked, lesson = set_apart(read_labelled(tmp_path, count=10, more=6, size_px=8), 6)
+    assert attacked.files == alone.files
+    assert np.array_equal(attacked.images, alone.images)
+    assert len(lesson.files) == 6
+    scarce, rest = set_apart(read_labelled(tmp_path, count=22, more=6, size_px=8), 6)
+    assert len(scarce.files) == 18
+    assert set(scarce.files).isdisjoint(rest.files)
