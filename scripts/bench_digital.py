@@ -8,8 +8,9 @@ afterwards, those that it misread before included, as the other libraries count;
 means over the images that were read rightly and are not any more. "x bare" is CPU time over that
 of the attack's budget of forward and input-gradient passes alone plus two looks, at the result and
 at the result rounded to 8 bits; those two looks are added to the other libraries' time, since
-they do not take them. Bare passes are timed for a while before and after every attack, over all
-images at once and in chunks of 344 (87 signs), which a CPU's cache prefers; the faster way counts.
+they do not take them. Bare passes are timed before and after every attack, over all images at once
+and in chunks of 344 (87 signs), which a CPU's cache prefers; the faster way counts. What takes less
+than half a second is repeated for so long.
 With ``--rounds``, every attack is run so often, in turn with the others: the median counts.
 APGD-40 "saved passes" spends what samples that are done early leave over of 40 passes each.
 """
@@ -146,12 +147,12 @@ def measure(
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
-                    passed = seconds(lambda a=attack, r=results: r.append(a().detach()))
+                    passed = mean_seconds(lambda a=attack, r=results: r.append(a().detach()))
             except Exception as error:
                 print(f"{name:20s} {library:14s} failed: {type(error).__name__}: {error}")
                 del attacks[library]
                 continue
-            found[library] = results[0]
+            found[library] = results[-1]
             before_it, bare = bare, bare_seconds(model, images, labels)
             glances = 2 * mean_seconds(lambda r=results: look(model, r[0]))
             cost = passed + (0 if library == OWN else glances)
