@@ -106,7 +106,7 @@ def digital(
     ] = None,
     restarts: Annotated[
         int | None,
-        typer.Option(help="Runs of pgd and apgd, later ones on what is left [1].", min=1),
+        typer.Option(help="Runs of pgd and apgd, later ones on what is left (default: 1).", min=1),
     ] = None,
     loss: Annotated[
         str | None,
@@ -118,11 +118,13 @@ def digital(
     ] = None,
     objective: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Of carlini-wagner: f1 to f7 [f6]."),
+        typer.Option(metavar="NAME", help="Of carlini-wagner: f1 to f7 (default: f6)."),
     ] = None,
     noise_kind: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="uniform, gaussian or salt-and-pepper [uniform]."),
+        typer.Option(
+            metavar="NAME", help="uniform, gaussian or salt-and-pepper (default: uniform)."
+        ),
     ] = None,
     count: Annotated[int, typer.Option(help="Images to draw from the set.", min=1)] = 1000,
     learn_from: Annotated[
@@ -141,8 +143,8 @@ def digital(
         str,
         typer.Option(
             metavar="CLASS",
-            help="Class to reach, by name or index; images of it are left out [any wrong one]. On "
-            "a detector: what the objects are to be taken for [nothing].",
+            help="Class to reach, by name or index; images of it are left out (default: any wrong "
+            "one). On a detector: what the objects are to be taken for (default: nothing).",
         ),
     ] = "",
     seed: Seed = 0,
