@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from physadv.checks import UsageError
 from physadv.data.coco import AnnotatedPhoto
 from physadv.data.files import atomic_path, read_image_rgb
 from physadv.digital.detector_pgd import detector_pgd
-from physadv.evaluate.digital_parts import Part, Parts
+from physadv.evaluate.digital_parts import Part, Parts, kept
 from physadv.evaluate.matching import look_at
 from physadv.seeding import generator_for
 from physadv.victim.detector import DetectorVictim
@@ -91,19 +92,13 @@ def evaluate_detector_digital(
     if parts:
         parts.begin()
     for done, photo in enumerate(photos, start=1):
-        name = f"{done:06d}"
-        part = parts.load(name) if parts else None
-        if part is None:
-            rows = _rows(victim, photo, attacks, aim, steps, seed, pictures)
-            part = Part(pl.DataFrame(rows))
-            if parts:
-                parts.save(name, part)
-        frames.append(part.samples)
+        make = partial(_part, victim, photo, attacks, aim, steps, seed, pictures)
+        frames.append(kept(parts, f"{done:06d}", make).samples)
         progress(done, len(photos))
     return pl.concat(frames)
 
 
-def _rows(
+def _part(
     victim: DetectorVictim,
     photo: AnnotatedPhoto,
     attacks: Sequence[tuple[str, float]],
@@ -111,7 +106,7 @@ def _rows(
     steps: int,
     seed: int,
     pictures: Path | None,
-) -> list[dict[str, object]]:
+) -> Part:
     """A row per object and treatment of one photograph."""
     rows: list[dict[str, object]] = []
     clean = read_image_rgb(photo.path)
@@ -140,7 +135,7 @@ def _rows(
                     "felt": felt,
                 }
             )
-    return rows
+    return Part(pl.DataFrame(rows))
 
 
 def picture_name(photo: AnnotatedPhoto, title: str) -> str:

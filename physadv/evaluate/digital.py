@@ -14,7 +14,7 @@ from physadv.checks import UsageError, UserError
 from physadv.data.labelled import LabelledImages
 from physadv.digital.outcome import Adversarials
 from physadv.evaluate.digital_lessons import Attacker
-from physadv.evaluate.digital_parts import Part, Parts
+from physadv.evaluate.digital_parts import Part, Parts, kept
 from physadv.evaluate.digital_plan import Task, check_distinct
 from physadv.evaluate.transfers import transfer_rows
 from physadv.victim.protocol import ClassifierVictim
@@ -85,14 +85,9 @@ def evaluate_digital(
         shown_rows: list[int] = []
         told: dict[str, None] = {}
         for start in range(0, len(images), _BATCH):
-            name = f"{number:03d}-{start:06d}"
-            part = parts.load(name) if parts else None
-            if part is None:
-                batch = images[start : start + _BATCH].to(victim.device)
-                truth = labels[start : start + _BATCH].to(victim.device)
-                part = _part(attacker, task, victims, batch, truth, start)
-                if parts:
-                    parts.save(name, part)
+            batch, truth = (one[start : start + _BATCH] for one in (images, labels))
+            make = partial(_part, attacker, task, victims, batch, truth, start)
+            part = kept(parts, f"{number:03d}-{start:06d}", make)
             frames.append(part.samples)
             if part.transfers is not None:
                 moved.append(part.transfers)
@@ -119,6 +114,7 @@ def _part(
 ) -> Part:
     """One task on one batch, whose first image is number ``start`` of the set."""
     victim = victims[0]
+    images, labels = images.to(victim.device), labels.to(victim.device)
     found = attacker.attack(task, victim, images, labels)
     misread = found.success
     if attacker.target_index is not None:  # a target that is missed may be for a third class
@@ -149,14 +145,14 @@ def _without_target(
             "transfer counts images that are misread, as whatever",
             "Give one of both.",
         )
-    kept = data.labels != target_index
-    if not kept.any():
+    wanted = data.labels != target_index
+    if not wanted.any():
         raise UserError(
             f"images to be read as {victim.class_names[target_index]}",
             "all are of that class",
             "Choose another class.",
         )
-    return data.chosen(kept)
+    return data.chosen(wanted)
 
 
 def _rows(

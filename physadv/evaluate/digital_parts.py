@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,12 +82,12 @@ class Parts:
         path = self._folder / f"{name}.npz"
         if not path.is_file():
             return None
-        with np.load(path, allow_pickle=False) as kept:
-            told = json.loads(str(kept["told"]))
+        with np.load(path, allow_pickle=False) as stored:
+            told = json.loads(str(stored["told"]))
             return Part(
-                _frame(kept["samples"]),
-                _frame(kept["transfers"]) if "transfers" in kept else None,
-                kept["shown"],
+                _frame(stored["samples"]),
+                _frame(stored["transfers"]) if "transfers" in stored else None,
+                stored["shown"],
                 tuple(told["rows"]),
                 tuple(told["notes"]),
             )
@@ -114,6 +115,20 @@ class Parts:
     def remove(self) -> None:
         """Drop all parts: what they were kept for is written."""
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def kept(parts: Parts | None, name: str, make: Callable[[], Part]) -> Part:
+    """The part of that name: as it was kept, else made and kept; without ``parts``, only made.
+
+    Raises:
+        UserError: If it cannot be written.
+    """
+    found = parts.load(name) if parts else None
+    if found is None:
+        found = make()
+        if parts:
+            parts.save(name, found)
+    return found
 
 
 def _bytes(frame: pl.DataFrame) -> npt.NDArray[np.uint8]:
