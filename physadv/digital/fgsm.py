@@ -1,11 +1,12 @@
 """The fast gradient sign method: one step, as large as the budget."""
 
+import torch
 from torch import Tensor
 
 from physadv.checks import check_name
 from physadv.digital.inputs import Model
 from physadv.digital.losses import LOSSES
-from physadv.digital.norms import Norm, check_budget, steepest, within
+from physadv.digital.norms import Norm, check_budget, steepest
 from physadv.digital.outcome import Adversarials
 from physadv.digital.problem import opened
 
@@ -43,6 +44,6 @@ def fgsm(
     with opened(model, images, labels, targets, clean_loss=LOSSES[loss]) as problem:
         rows, gradient = problem.clean_gradient()
         clean = problem.clean(rows)
-        moved = clean + eps * steepest(gradient, clean, norm)
-        problem.last(within(moved, clean, eps, norm), rows)
+        moved = torch.add(clean, steepest(gradient, clean, norm), alpha=eps)
+        problem.last(moved.clamp_(0, 1), rows)
         return problem.close("fgsm")

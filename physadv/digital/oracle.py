@@ -49,10 +49,11 @@ class Oracle:
         """The model's own answer [n,K], in the images' type.
 
         Raises:
-            UserError: If it is not one row of two columns or more per image.
+            UserError: If it is not one row of two columns or more per image, or if the model has
+                written into the images.
         """
         self.forwards.index_add_(0, rows, torch.ones_like(rows))
-        answer = self._call(candidates.to(self._input_type))
+        answer = self._answer(candidates.to(self._input_type))
         if not isinstance(answer, Tensor):
             raise UserError(
                 "the model's answer",
@@ -67,6 +68,24 @@ class Oracle:
             )
         self.classes = answer.shape[1]
         return answer.to(self._type)
+
+    def _answer(self, shown: Tensor) -> object:
+        """What the model returns, once it is sure that ``shown`` is as it was."""
+        version = shown._version
+        try:
+            answer = self._call(shown)
+        except RuntimeError as error:
+            # What torch says of writing into images whose gradient is asked for.
+            if "leaf Variable" not in str(error):
+                raise
+            version = -1
+        if shown._version != version:
+            raise UserError(
+                "the model",
+                "it writes into the images that it is given",
+                "Let it work on a copy: x = x - mean, not x.sub_(mean).",
+            )
+        return answer
 
     def cured(self, answer: Tensor) -> Tensor:
         """Logits that losses can work with, from the model's own answer."""

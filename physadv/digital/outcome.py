@@ -98,8 +98,8 @@ class Adversarials:
 
 def statuses(count: int, *holding: tuple[Tensor, Status]) -> tuple[Status, ...]:
     """Of each of ``count`` samples the last status that holds; ``failed`` where none does."""
-    found: list[Status] = ["failed"] * count
-    for holds, status in holding:
-        for index in holds.nonzero().flatten().tolist():
-            found[index] = status
-    return tuple(found)
+    codes = torch.zeros(count, dtype=torch.int8, device=holding[0][0].device)
+    for code, (holds, _) in enumerate(holding, start=1):
+        codes.masked_fill_(holds, code)
+    names: tuple[Status, ...] = ("failed", *(status for _, status in holding))
+    return tuple(names[code] for code in codes.tolist())

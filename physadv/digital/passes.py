@@ -107,7 +107,8 @@ class Passes:
             return torch.zeros_like(inputs)
         found = torch.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0)
         if far(found.device) or not self._felt[rows].all():
-            self._felt[rows] |= found.flatten(1).abs().amax(dim=1) > 0
+            flat = found.flatten(1)
+            self._felt[rows] |= (flat.amax(dim=1) > 0) | (flat.amin(dim=1) < 0)
         return found
 
     def asked_with_gradient(

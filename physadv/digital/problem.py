@@ -105,7 +105,9 @@ class Problem(Passes):
         Where the loss is known, its gradient is taken chunk by chunk in the same passes, as if the
         answers needed no cure; if they do it is forgotten.
         """
-        inputs = self.clean(rows).requires_grad_(from_clean)
+        whole = len(rows) == len(self.images)
+        inputs = self.images.detach() if whole else self.clean(rows)
+        inputs.requires_grad_(from_clean)
         if clean_loss is None:
             with torch.set_grad_enabled(from_clean):
                 answer = self.asked_first(inputs, rows)
@@ -198,11 +200,11 @@ class Problem(Passes):
             hits = hits[self.fooled_by(picked(candidates, hits), rows[hits])]
         if len(hits):
             eight = self.fooled_by(rounded(picked(candidates, hits)), rows[hits])
-            grade = 1 + eight.to(torch.int8)
-            new = hits[grade > self.grade[rows[hits]]]
+            grade, known = 1 + eight.to(torch.int8), self.grade[rows[hits]]
+            new = hits[grade > known]
             self.best.index_copy_(0, rows[new], picked(candidates, new))
             self._predictions[rows[new]] = logits[new].argmax(dim=1)
-            self.grade[rows[hits]] = torch.maximum(grade, self.grade[rows[hits]])
+            self.grade[rows[hits]] = torch.maximum(grade, known)
         return (self.grade[rows] == 2) | ~self._right[rows]
 
     def last(self, candidates: Tensor, rows: Tensor) -> None:

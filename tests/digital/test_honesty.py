@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from physadv.checks import UserError
 from physadv.digital.catalog import ATTACKS, SMALLEST, WITH_BUDGET
 from physadv.digital.pgd import pgd
 from physadv.digital.universal import train_universal, universal
@@ -280,6 +281,14 @@ def test_passes_are_counted_per_sample(known):
     assert int(found.backwards.max()) <= 40
     early = found.backwards[found.success].float().mean()
     assert early < 40  # what is done is not computed any more
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_a_model_that_writes_into_its_images_is_named(known, name):
+    before = known.images.clone()
+    with pytest.raises(UserError, match="writes into the images"):
+        run(name, lambda shown: known.model(shown.sub_(0.01)), known.images, known.labels)
+    assert torch.equal(known.images, before)
 
 
 def test_a_victim_is_a_model(known):
