@@ -148,10 +148,12 @@ def _run(
         if problem.due(step):
             kept = ~problem.offer(tried, rows, logits)
             if not kept.all():
-                rows, clean, point, way = only(kept, rows, clean, point, way)
-                best, best_way, best_value = only(kept, best, best_way, best_value)
-                value, rising = only(kept, value, rising)
-                size, old_size, old_best = only(kept, size, old_size, old_best)
+                rows, clean, point, way, best, best_way = only(
+                    kept, rows, clean, point, way, best, best_way
+                )
+                best_value, value, rising, size, old_size, old_best = only(
+                    kept, best_value, value, rising, size, old_size, old_best
+                )
                 aims = None if aims is None else aims[kept]
         if not len(rows):
             return

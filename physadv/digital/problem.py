@@ -18,7 +18,7 @@ from physadv.digital.inputs import (
 from physadv.digital.losses import Loss, margin
 from physadv.digital.outcome import Adversarials, statuses
 from physadv.digital.passes import Passes, far
-from physadv.digital.rows import picked
+from physadv.digital.rows import only, picked
 from physadv.seeding import generator_for
 
 _GPU_INTERVAL = 10  # steps between two looks at what is done: each makes the host wait
@@ -172,8 +172,8 @@ class Problem(Passes):
             gradient = self.differentiate(values, inputs, rows)
         else:
             rows, gradient = self._clean
-        open_rows = self._right[rows].nonzero().flatten()
-        return rows[open_rows], picked(gradient, open_rows)
+        rows, gradient = only(self._right[rows], rows, gradient)
+        return rows, gradient
 
     def fooled(self, logits: Tensor, rows: Tensor) -> Tensor:
         """[n] True where another class is above the label (the target above all others)."""
