@@ -42,6 +42,7 @@ from physadv.digital.fgsm import fgsm
 from physadv.digital.outcome import Adversarials
 from physadv.digital.pgd import pgd
 from physadv.digital.problem import rounded
+from physadv.engine.heap import keep_freed_memory
 from physadv.victim.catalog import load_victim
 from physadv.victim.weights import load_weights
 
@@ -221,6 +222,7 @@ def main() -> None:
     parser.add_argument("--slow", action="store_true", help="also DeepFool of ART and torchattacks")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    keep_freed_memory()  # else the system's handing out of pages decides, as chance has it
     torch.manual_seed(0)
     model, images, labels = load(arguments.victim, arguments.count, arguments.weights)
     classes = model(images[:1]).shape[1]

@@ -19,6 +19,7 @@ from physadv.cli.options import Device, Seed
 from physadv.data.environment import choose_device, versions
 from physadv.data.files import atomic_path, write_json
 from physadv.data.labelled import read_labelled
+from physadv.engine.heap import keep_freed_memory
 from physadv.evaluate.digital import evaluate_digital
 from physadv.evaluate.digital_lessons import set_apart
 from physadv.evaluate.digital_parts import Parts, check_folder
@@ -190,6 +191,7 @@ def digital(
         "kind": noise_kind,
     }
     tasks = plan_attacks(attack, eps or [], norm.value, settings, seed, targeted=bool(target))
+    keep_freed_memory()
     chosen = choose_device(device)
     check_distinct([victim, *(transfer_to or [])])
     loaded = load_victim(victim).to(chosen)

@@ -24,6 +24,7 @@ from physadv.cli.options import (
     VictimNames,
 )
 from physadv.data.environment import choose_device
+from physadv.engine.heap import keep_freed_memory
 from physadv.export.prints import print_run
 from physadv.export.proof import VISIBLE, soft_proof, write_proof
 from physadv.export.sheetfile import NAME as SHEET_FILE
@@ -93,6 +94,7 @@ def generate(
 ) -> None:
     """Optimise printable artwork that fools every given classifier and detector."""
     loaded = load_scene(scene)
+    keep_freed_memory()
     chosen = choose_device(device)
     victims = load_attacked(victim)
     folder = run or Path("runs") / f"{loaded.name}-{Path(layout).stem}-{seed}"
