@@ -78,7 +78,7 @@ def evaluate_digital(
     if len(set(titles)) < len(titles):
         raise UsageError("attacks", f"two are called alike: {', '.join(titles)}", "Give one.")
     images, labels = data.tensors()
-    attacker = Attacker(lesson, target_index, seed, progress)
+    attacker = Attacker(lesson, target_index, seed, progress, parts)
     frames, moved, examples, rows, notes = [], [], {}, {}, {}
     for number, task in enumerate(tasks):
         shown: list[npt.NDArray[np.float32]] = []

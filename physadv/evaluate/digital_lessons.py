@@ -16,13 +16,16 @@ from physadv.digital.outcome import Adversarials
 from physadv.digital.substitute import convolutional, labels_of, train_substitute
 from physadv.digital.transfer import transferred
 from physadv.digital.universal import train_universal, universal
+from physadv.evaluate.digital_parts import Parts, kept_tensors
 from physadv.evaluate.digital_plan import Task
+from physadv.evaluate.journal import key_of
 from physadv.seeding import generator_for
 from physadv.victim.protocol import ClassifierVictim
 
 Progress = Callable[[str, int, int], None]
 Making = Callable[[ClassifierVictim, Tensor, Tensor], Adversarials]
 _SMALLEST_PX = 10
+_QUERIES, _PERTURBATION = "queries", "perturbation"  # among tensors that are kept
 _DIVERSITY = 0.5  # of the images made against a substitute
 
 
@@ -58,13 +61,15 @@ class Attacker:
 
     ``lesson`` are images that are not attacked, for attacks that learn; ``target_index`` a class
     to reach; ``seed`` decides the draws of what learns; ``progress`` is called with a title, work
-    done and work in all, while something is learnt.
+    done and work in all, while something is learnt. What was learnt is kept in ``parts``, and taken
+    from there: a black box is not asked twice.
     """
 
     lesson: LabelledImages | None = None
     target_index: int | None = None
     seed: int = 0
     progress: Progress = lambda title, done, total: None
+    parts: Parts | None = None
     _networks: dict[str, tuple[nn.Module, str]] = field(default_factory=dict, repr=False)
     _perturbations: dict[tuple[str, str], tuple[Tensor, str]] = field(
         default_factory=dict, repr=False
@@ -111,18 +116,25 @@ class Attacker:
                     f"The substitute needs {_SMALLEST_PX} px or more.",
                 )
             network = convolutional(images.shape[1], len(victim.class_names), seed=self.seed)
-            found = train_substitute(
-                labels_of(victim),
-                network.to(device),
-                images,
-                seed=self.seed,
-                progress=partial(self.progress, f"substitute for {victim.name}"),
-            )
+
+            def learn() -> dict[str, Tensor]:
+                found = train_substitute(
+                    labels_of(victim),
+                    network.to(device),
+                    images,
+                    seed=self.seed,
+                    progress=partial(self.progress, f"substitute for {victim.name}"),
+                )
+                return {**found.network.state_dict(), _QUERIES: torch.tensor(found.queries)}
+
+            learnt = kept_tensors(self.parts, f"substitute-{key_of(victim.name)}", learn)
+            queries = int(learnt.pop(_QUERIES))
+            network.load_state_dict(learnt)
             note = (
-                f"{victim.name} was asked for {found.queries:,} labels first, beginning with "
+                f"{victim.name} was asked for {queries:,} labels first, beginning with "
                 f"{len(images)} other images of the set"
             )
-            self._networks[victim.name] = found.network, note
+            self._networks[victim.name] = network.to(device).eval(), note
         return self._networks[victim.name]
 
     def _perturbation(
@@ -133,11 +145,15 @@ class Attacker:
             images, labels = self._read("universal", device)
             if self.target_index is not None:
                 images, labels = (one[labels != self.target_index] for one in (images, labels))
-            found = train_universal(
-                victim, images, labels, targets=self._targets(labels), **task.options
-            )
+
+            def learn() -> dict[str, Tensor]:
+                targets = self._targets(labels)
+                found = train_universal(victim, images, labels, targets=targets, **task.options)
+                return {_PERTURBATION: found}
+
+            learnt = kept_tensors(self.parts, f"universal-{key_of(*key)}", learn)
             note = f"learnt on {len(images)} other images of the set"
-            self._perturbations[key] = found, note
+            self._perturbations[key] = learnt[_PERTURBATION].to(device), note
         return self._perturbations[key]
 
     def _read(self, attack: str, device: torch.device) -> tuple[Tensor, Tensor]:

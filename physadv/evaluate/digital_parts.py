@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from safetensors.torch import load_file, save
+from torch import Tensor
 
 from physadv.checks import UserError
 from physadv.data.files import atomic_path, read_json, write_json
@@ -77,9 +79,13 @@ class Parts:
         if not self._plan.is_file():
             write_json(self._plan, {"key": self._key})
 
+    def path_of(self, name: str, ending: str) -> Path:
+        """Where the part of that name is kept."""
+        return self._folder / f"{name}.{ending}"
+
     def load(self, name: str) -> Part | None:
         """The part of that name, if it is there."""
-        path = self._folder / f"{name}.npz"
+        path = self.path_of(name, "npz")
         if not path.is_file():
             return None
         with np.load(path, allow_pickle=False) as stored:
@@ -107,7 +113,7 @@ class Parts:
             arrays["transfers"] = _bytes(part.transfers)
         told = json.dumps({"rows": part.shown_rows, "notes": part.notes})
         with (
-            atomic_path(self._folder / f"{name}.npz") as temporary,
+            atomic_path(self.path_of(name, "npz")) as temporary,
             temporary.open("wb") as stream,
         ):
             np.savez(stream, allow_pickle=False, told=np.array(told), **arrays)
@@ -115,6 +121,25 @@ class Parts:
     def remove(self) -> None:
         """Drop all parts: what they were kept for is written."""
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def kept_tensors(
+    parts: Parts | None, name: str, make: Callable[[], dict[str, Tensor]]
+) -> dict[str, Tensor]:
+    """Tensors by name, as ``kept`` does it, on the CPU: what an attack has learnt.
+
+    Raises:
+        UserError: If they cannot be written.
+    """
+    path = parts.path_of(name, "safetensors") if parts else None
+    if path is not None and path.is_file():
+        return load_file(path)
+    made = {key: value.cpu().contiguous() for key, value in make().items()}
+    if parts and path is not None:
+        parts.begin()
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(save(made))
+    return made
 
 
 def kept(parts: Parts | None, name: str, make: Callable[[], Part]) -> Part:

@@ -83,6 +83,27 @@ def test_an_interrupted_evaluation_goes_on_and_finds_the_same(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["substitute", "universal"])
+def test_what_was_learnt_is_not_learnt_again(tmp_path, name):
+    attacked, lesson = set_apart(greys(), 20)
+    tasks = plan_attacks([name], [0.1], "linf")
+    victim = counted()
+    whole = evaluate_digital(victim, attacked, tasks, lesson=lesson)
+    cost, victim.module.shown = victim.module.shown, 0
+
+    def stop(title, done, total):
+        if title == tasks[0].title:
+            raise KeyboardInterrupt
+
+    parts = Parts(tmp_path, "a")
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_digital(victim, attacked, tasks, lesson=lesson, parts=parts, progress=stop)
+    result = evaluate_digital(victim, attacked, tasks, lesson=lesson, parts=parts)
+    assert victim.module.shown == cost
+    assert result.samples.equals(whole.samples)
+    assert result.notes == whole.notes
+
+
 def test_rows_of_a_part_are_those_of_its_images():
     samples = evaluate_digital(counted(), greys(), TASKS).samples
     data = greys()
