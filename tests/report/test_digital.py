@@ -86,6 +86,27 @@ def test_plots_name_every_attack_and_what_they_show(samples):
     assert all_norms(nothing) is None
 
 
+@pytest.mark.parametrize("budgets_only", [True, False])
+def test_the_worst_case_is_drawn_below_every_attack(samples, budgets_only, monkeypatch):
+    drawn = {}
+
+    def read(figure, title):
+        drawn.update({line.get_label(): line for line in figure.axes[0].lines})
+        return ""
+
+    monkeypatch.setattr("physadv.report.robustness.svg_text", read)
+    if budgets_only:
+        noise = samples.filter(pl.col("attack") == "fgsm").with_columns(attack=pl.lit("noise"))
+        samples = pl.concat([samples.drop_nulls("eps"), noise])
+    robustness_curve(samples, "linf")
+    worst = drawn["worst case"]
+    assert worst.get_drawstyle() == ("default" if budgets_only else "steps-post")
+    at = dict(zip(*worst.get_data(), strict=True))
+    for eps in (0.0, 0.1, 0.2):
+        share = 100 * worst_case(samples, "linf", eps).value
+        assert at[max(place for place in at if place <= eps + 1e-9)] == pytest.approx(share)
+
+
 def test_a_matrix_has_a_cell_for_every_pair():
     transfers = pl.DataFrame(
         {
