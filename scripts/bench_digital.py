@@ -159,23 +159,22 @@ def measure(
     bare = bare_seconds(model, images, labels)
     for _ in range(rounds):
         for library, attack in list(attacks.items()):
-            results: list[Tensor] = []
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
-                    passed = mean_seconds(lambda a=attack, r=results: r.append(a().detach()))
+                    passed = mean_seconds(lambda a=attack, lib=library: found.update({lib: a()}))
             except Exception as error:
                 print(f"{name:20s} {library:14s} failed: {type(error).__name__}: {error}")
                 del attacks[library]
                 continue
-            found[library] = results[-1]
             before_it, bare = bare, bare_seconds(model, images, labels)
-            glances = 2 * look_seconds(model, results[0])
+            glances = 2 * look_seconds(model, found[library].detach())
             cost = passed + (0 if library == OWN else glances)
             budget = passes * (before_it + bare) / 2 + glances
             spent.setdefault(library, []).append((cost, cost / budget))
     before = look(model, images)
-    for library, adversarial in found.items():
+    for library, result in found.items():
+        adversarial = result.detach()
         after, eight = look(model, adversarial), look(model, rounded(adversarial))
         won = (before == labels) & (after != labels)
         delta = (adversarial - images)[won].flatten(1)
@@ -233,7 +232,7 @@ def main() -> None:
         outcome: list[Adversarials] = []
 
         def own(name: str = name, outcome: list[Adversarials] = outcome) -> Tensor:
-            outcome.append(OURS[name](model, images, labels))
+            outcome[:] = [OURS[name](model, images, labels)]
             return outcome[0].images
 
         attacks: dict[str, Callable[[], Tensor]] = {OWN: own}

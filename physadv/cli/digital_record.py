@@ -46,4 +46,4 @@ def transfer_records(matrices: Sequence[Crossing]) -> list[Record]:
 
 def _rate(rate: Rate) -> Record:
     interval = None if rate.interval is None else [rate.interval.low, rate.interval.high]
-    return {"k": rate.k, "n": rate.n, "interval": interval}
+    return {"k": rate.k, "n": rate.n, "interval": interval, "method": rate.method}

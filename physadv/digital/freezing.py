@@ -38,6 +38,12 @@ def frozen(model: Model) -> Iterator[tuple[Callable[[Tensor], Tensor], tuple[str
             parameter.requires_grad_(True)
 
 
+def asked(call: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """The model's answer to a copy of ``images``, which it is given in its own type."""
+    home = home_of(call)
+    return call(images.to(images.dtype if home is None else home[1], copy=True))
+
+
 def home_of(call: Callable[[Tensor], Tensor]) -> tuple[torch.device, torch.dtype] | None:
     """Device and type of a module's first floating parameter or buffer; None if it has none."""
     if not isinstance(call, nn.Module):

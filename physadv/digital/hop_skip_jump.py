@@ -63,6 +63,7 @@ def hop_skip_jump(
                 "starts", f"shape {list(starts.shape)} for {list(images.shape)}", "Give one each."
             )
     with opened(model, images, labels, targets) as problem:
+        starts = None if starts is None else starts.to(problem.images)
         rows = problem.open_rows
         generators = np.array(problem.generators(rows, "hop", seed=seed), dtype=object)
         point, some = _find_starts(problem, rows, generators, starts)

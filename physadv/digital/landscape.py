@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from physadv.checks import UserError, check_range
-from physadv.digital.freezing import frozen
+from physadv.digital.freezing import asked, frozen
 from physadv.digital.inputs import Model, check_count, check_known, checked_classes, checked_images
 from physadv.digital.losses import log_odds
 from physadv.digital.norms import draw_in_ball, steepest, within
@@ -64,7 +64,7 @@ def loss_paths(
     with frozen(model) as (call, _):
         for step in range(steps + 1):
             inputs = point.detach().requires_grad_(True)
-            logits = call(inputs)
+            logits = asked(call, inputs).to(inputs.dtype)
             if step == 0:
                 check_known("label", labels, logits.shape[1])
             odds = log_odds(logits, labels)

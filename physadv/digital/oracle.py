@@ -9,8 +9,28 @@ from torch import Tensor
 from physadv.checks import UserError
 from physadv.digital.freezing import home_of
 
-_PROBED = 4  # samples that are asked twice
+PROBED = 4  # samples that are asked twice
 _NARROWEST, _USUAL, _WIDEST = 1.0, 32.0, 256.0  # highest minus lowest logit
+
+
+def are_probabilities(answer: Tensor) -> bool:
+    """Whether a model's answer [n,K] has been through a softmax: none below 0, rows that add to 1.
+
+    Rows that are not finite say nothing.
+    """
+    answer = answer[answer.isfinite().all(dim=1)]
+    return len(answer) > 0 and bool(
+        (answer >= 0).all() & ((answer.sum(dim=1) - 1).abs() < 1e-3).all()
+    )
+
+
+def written_into() -> UserError:
+    """What is said of a model that changes the images that it is shown."""
+    return UserError(
+        "the model",
+        "it writes into the images that it is given",
+        "Let it work on a copy: x = x - mean, not x.sub_(mean).",
+    )
 
 
 class Oracle:
@@ -75,17 +95,19 @@ class Oracle:
         try:
             answer = self._call(shown)
         except RuntimeError as error:
-            # What torch says of writing into images whose gradient is asked for.
-            if "leaf Variable" not in str(error):
+            # Torch does not let a model write into images whose gradient is asked for.
+            if not shown.requires_grad or not self._writes_into(shown.detach().clone()):
                 raise
-            version = -1
+            raise written_into() from error
         if shown._version != version:
-            raise UserError(
-                "the model",
-                "it writes into the images that it is given",
-                "Let it work on a copy: x = x - mean, not x.sub_(mean).",
-            )
+            raise written_into()
         return answer
+
+    @torch.no_grad()
+    def _writes_into(self, images: Tensor) -> bool:
+        version = images._version
+        self._call(images)
+        return images._version != version
 
     def cured(self, answer: Tensor) -> Tensor:
         """Logits that losses can work with, from the model's own answer."""
@@ -105,11 +127,11 @@ class Oracle:
     def examine(self, images: Tensor, rows: Tensor, answer: Tensor) -> None:
         """Find out what is unusual, from the raw answers [n,K] to clean images [n,C,H,W]."""
         raw = answer.detach()
-        self._probe(images.detach()[:_PROBED], rows[:_PROBED], raw[:_PROBED])
+        self._probe(images.detach()[:PROBED], rows[:PROBED], raw[:PROBED])
         raw = raw[raw.isfinite().all(dim=1)]
         if not len(raw):
             return
-        if bool((raw >= 0).all() & ((raw.sum(dim=1) - 1).abs() < 1e-3).all()):
+        if are_probabilities(raw):
             self._softmax = True
             self.notes.append(
                 "the model ends in a softmax: attacked through the logarithm of its output"

@@ -15,7 +15,8 @@ from physadv.digital.inputs import (
     checked_classes,
     checked_images,
 )
-from physadv.digital.losses import Loss, margin
+from physadv.digital.losses import Loss
+from physadv.digital.oracle import PROBED, written_into
 from physadv.digital.outcome import Adversarials, statuses
 from physadv.digital.passes import Passes, far
 from physadv.digital.rows import only, picked
@@ -107,12 +108,16 @@ class Problem(Passes):
         """
         whole = len(rows) == len(self.images)
         inputs = self.images.detach() if whole else self.clean(rows)
+        before = inputs[:PROBED].clone()
         inputs.requires_grad_(from_clean)
         if clean_loss is None:
             with torch.set_grad_enabled(from_clean):
                 answer = self.asked_first(inputs, rows)
         else:
             answer, gradient = self.asked_with_gradient(inputs, rows, clean_loss)
+        # Writes that torch does not count, as through numpy; the images themselves were shown.
+        if not torch.equal(inputs[:PROBED], before):
+            raise written_into()
         self.oracle.examine(inputs, rows, answer)
         if not self.oracle.random:
             if clean_loss is not None and not self.oracle.cures:
@@ -176,9 +181,10 @@ class Problem(Passes):
         return rows, gradient
 
     def fooled(self, logits: Tensor, rows: Tensor) -> Tensor:
-        """[n] True where another class is above the label (the target above all others)."""
-        # NaN compares as False: an answer that is not a number fools nobody.
-        return (self.loss(logits, rows, margin) > 0) & logits.isfinite().all(dim=1)
+        """[n] True where the model does not give the label (gives the target), but a number."""
+        given = logits.argmax(dim=1)
+        fooled = given != self.labels[rows] if self.targets is None else given == self.targets[rows]
+        return fooled & logits.isfinite().all(dim=1)
 
     def fooled_by(self, candidates: Tensor, rows: Tensor) -> Tensor:
         """[n] whether these images fool the model; by majority of several looks if it is random."""

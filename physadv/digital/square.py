@@ -1,5 +1,7 @@
 """The Square attack: random search with squares, from scores alone."""
 
+from typing import Literal
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -7,7 +9,7 @@ from torch import Tensor
 from physadv.checks import check_name, check_range
 from physadv.digital.inputs import Model, check_count
 from physadv.digital.losses import LOSSES
-from physadv.digital.norms import Norm, check_budget, column, within
+from physadv.digital.norms import check_budget, column, within
 from physadv.digital.outcome import Adversarials
 from physadv.digital.problem import opened
 from physadv.digital.rows import only
@@ -21,7 +23,7 @@ def square(
     labels: Tensor,
     *,
     eps: float,
-    norm: Norm = "linf",
+    norm: Literal["linf"] = "linf",
     queries: int = 1000,
     area: float = 0.3,
     targets: Tensor | None = None,

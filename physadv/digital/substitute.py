@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from physadv.checks import UserError, check_range
-from physadv.digital.freezing import frozen
+from physadv.digital.freezing import asked, frozen
 from physadv.digital.inputs import (
     Model,
     check_count,
@@ -45,7 +45,7 @@ def labels_of(model: Model) -> Ask:
     @torch.no_grad()
     def ask(images: Tensor) -> Tensor:
         with frozen(model) as (call, _):
-            return call(images).argmax(dim=1)
+            return asked(call, images).argmax(dim=1)
 
     return ask
 

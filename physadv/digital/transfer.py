@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from physadv.checks import UsageError, UserError
-from physadv.digital.freezing import frozen
+from physadv.digital.freezing import asked, frozen
 from physadv.digital.inputs import Model, checked_classes, checked_images
 from physadv.digital.outcome import Adversarials
 from physadv.digital.problem import opened, rounded
@@ -108,7 +108,7 @@ def misread(models: Mapping[str, Model], images: Tensor, labels: Tensor) -> Tens
     found = []
     for model in models.values():
         with frozen(model) as (call, _):
-            logits = call(images.clone())  # a model may write into what it is given
+            logits = asked(call, images)
         sane = logits.isfinite().all(dim=1)
         found.append((logits.argmax(dim=1) != labels) | ~sane)
     return torch.stack(found)

@@ -12,8 +12,8 @@ def keep_freed_memory() -> None:
     """Have this process keep what it frees, where the C library is glibc; elsewhere do nothing.
 
     By default glibc gives large arrays back to the system as soon as they are freed, which then
-    has to hand out, and clear, every page again for the next array of that size. For a small
-    network that costs as much as part of its own work. The peak stays what it was.
+    has to hand out, and clear, every page again for the next array of that size. Arrays of more
+    than 32 MiB are given back as before: glibc allows no other.
 
     References:
         mallopt(3), M_TRIM_THRESHOLD and M_MMAP_THRESHOLD.

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import polars as pl
 from PIL import Image
 
-from physadv.checks import UsageError
+from physadv.checks import UsageError, check_range
 from physadv.data.coco import AnnotatedPhoto
 from physadv.data.files import atomic_path, read_image_rgb
 from physadv.digital.detector_pgd import detector_pgd
@@ -48,6 +48,10 @@ def check_detector_attacks(names: Sequence[str], eps: Sequence[float]) -> list[t
             )
     if not eps:
         raise UsageError(f"attack {names[0]}", "no budget", "Give --eps, once or several times.")
+    for value in eps:
+        check_range("eps", value, 0, 1)
+    if len({f"{value:g}" for value in eps}) < len(set(eps)):
+        raise UsageError("budgets", "two are alike to six digits", "Give one.")
     return [(name, value) for name in dict.fromkeys(names) for value in sorted(set(eps))]
 
 

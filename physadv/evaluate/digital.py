@@ -12,6 +12,8 @@ from torch import Tensor
 
 from physadv.checks import UsageError, UserError
 from physadv.data.labelled import LabelledImages
+from physadv.digital.freezing import asked
+from physadv.digital.oracle import are_probabilities
 from physadv.digital.outcome import Adversarials
 from physadv.evaluate.digital_lessons import Attacker
 from physadv.evaluate.digital_parts import Part, Parts, kept
@@ -26,10 +28,11 @@ _TOP = 5
 
 @dataclass(frozen=True)
 class DigitalResult:
-    """``samples``: a row per image and attack; ``examples``: title -> [n,2,C,H,W] float32 of clean
-    and adversarial images, whose row numbers in ``samples`` are in ``example_rows``; ``notes``:
-    title -> what the attacks say about the model; ``transfers``: as ``transfer_rows`` gives them,
-    None where no other victim was asked."""
+    """``samples``: a row per image and attack, images of one object in one ``group``;
+    ``examples``: title -> [n,2,C,H,W] float32 of clean and adversarial images, whose row numbers in
+    ``samples`` are in ``example_rows``; ``notes``: title -> what the attacks say about the model;
+    ``transfers``: as ``transfer_rows`` gives them, with ``group``, None where no other victim was
+    asked."""
 
     samples: pl.DataFrame
     examples: dict[str, npt.NDArray[np.float32]]
@@ -100,8 +103,13 @@ def evaluate_digital(
         if shown:
             examples[task.title], rows[task.title] = np.stack(shown), shown_rows
         notes[task.title] = tuple(told)
-    transfers = pl.concat(moved) if moved else None
-    return DigitalResult(pl.concat(frames), examples, rows, notes, transfers)
+    groups = pl.DataFrame({"image": range(len(images)), "group": data.groups})
+    samples, *crossed = (
+        pl.concat(every).join(groups, on="image", maintain_order="left")
+        for every in (frames, moved)
+        if every
+    )
+    return DigitalResult(samples, examples, rows, notes, crossed[0] if crossed else None)
 
 
 def _part(
@@ -194,10 +202,11 @@ def _answer(
     victim: ClassifierVictim, images: Tensor, labels: Tensor
 ) -> tuple[list[float], list[bool]]:
     """Confidence in the predicted class, and whether the label is among the first five."""
-    logits = victim.module(images)
+    logits = asked(victim.module, images)
     first = logits.topk(min(_TOP, logits.shape[1]), dim=1).indices
     within = (first == labels[:, None]).any(dim=1)
-    return logits.softmax(dim=1).amax(dim=1).tolist(), within.tolist()
+    shares = logits if are_probabilities(logits) else logits.softmax(dim=1)
+    return shares.amax(dim=1).tolist(), within.tolist()
 
 
 def _check_classes(victim: ClassifierVictim, data: LabelledImages) -> None:

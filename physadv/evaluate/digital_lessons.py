@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from physadv.checks import UserError
@@ -55,6 +56,23 @@ def set_apart(
     return data.chosen(~learn), data.chosen(learn)
 
 
+class _Reluctant(nn.Module):
+    """A network that never reads one class, with the gradients that it has.
+
+    Images that it reads as their target can then be pushed on: else they would be left as they are.
+    """
+
+    def __init__(self, network: nn.Module, index: int) -> None:
+        super().__init__()
+        self.network, self.index = network, index
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits = self.network(images)
+        above = (logits[:, self.index] - logits.amin(dim=1) + 1).detach()
+        own = F.one_hot(torch.tensor(self.index, device=logits.device), logits.shape[1])
+        return logits - above[:, None] * own
+
+
 @dataclass
 class Attacker:
     """Makes tasks' attacks.
@@ -91,9 +109,9 @@ class Attacker:
             network, note = self._substitute(victim, images.device)
             # Away from what the substitute reads: else those that it misreads would stay as they
             # are, and a poor substitute would make a robust victim.
+            if self.target_index is not None:
+                network = _Reluctant(network, self.target_index)
             read = labels_of(network)(images)
-            if targets is not None:
-                read = torch.where(read == targets, labels, read)
             made = momentum(
                 network, images, read, targets=targets, diversity=_DIVERSITY, **task.options
             )

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from physadv.checks import UsageError, check_name
 from physadv.digital.apgd import TARGETED_DLR
@@ -76,6 +76,13 @@ def plan_attacks(
         if "seed" in known:
             options["seed"] = seed
         if "norm" in known:
+            can = get_args(get_type_hints(attack)["norm"])
+            if norm not in can:
+                raise UsageError(
+                    f"attack {name} in {norm}",
+                    f"it works in {' and '.join(can)}",
+                    "Choose another --norm.",
+                )
             options["norm"] = norm
         elif "eps" in known and norm != "linf":
             raise UsageError(

@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 
 from physadv.report import text
-from physadv.report.rates import Rate, rate_of
+from physadv.report.rates import Rate, rate_over
 
 
 @dataclass(frozen=True)
@@ -26,29 +26,22 @@ def crossings(transfers: pl.DataFrame, names: Sequence[str]) -> list[Crossing]:
     """A matrix for each attack and budget of ``transfers``, victims in the order of ``names``.
 
     Args:
-        transfers: Columns attack, eps, made_on, judged_by, image, fooled, fooled_8bit.
+        transfers: Columns attack, eps, made_on, judged_by, image, group, fooled,
+            fooled_8bit.
         names: Of the victims.
     """
     found = []
     for (attack, eps), rows in transfers.group_by("attack", "eps", maintain_order=True):
         title = str(attack) if eps is None else f"{attack} {eps:g}"
-        counted = {
-            (made, judge): (int(part["fooled"].sum()), int(part["fooled_8bit"].sum()), len(part))
-            for (made, judge), part in rows.group_by("made_on", "judged_by")
-        }
-
-        def cells(
-            column: int, counted: dict[tuple[object, object], tuple[int, int, int]] = counted
-        ) -> tuple[tuple[Rate, ...], ...]:
-            return tuple(
-                tuple(
-                    rate_of(counted[made, judge][column], counted[made, judge][2])
-                    for judge in names
-                )
+        parts = dict(rows.group_by("made_on", "judged_by"))
+        plain, eight = (
+            tuple(
+                tuple(rate_over(parts[made, judge], pl.col(column), "group") for judge in names)
                 for made in names
             )
-
-        found.append(Crossing(title, tuple(names), cells(0), cells(1)))
+            for column in ("fooled", "fooled_8bit")
+        )
+        found.append(Crossing(title, tuple(names), plain, eight))
     return found
 
 

@@ -14,7 +14,7 @@ from physadv.data.files import atomic_path, read_image_rgb
 from physadv.report import text
 from physadv.report.html import environment
 from physadv.report.pictures import Picture, embed
-from physadv.report.rates import Rate, pooled_rate
+from physadv.report.rates import Rate, rate_over
 from physadv.seeding import generator_for
 
 CONFIDENCES = (0.25, 0.4, 0.5)
@@ -62,9 +62,9 @@ def summarise_sightings(
         Sighting(
             str(treatment),
             confidence,
-            _rate(part, pl.col("score") >= confidence),
-            _rate(part, pl.col("near_score") >= confidence),
-            _rate(part, _taken(confidence)),
+            rate_over(part, pl.col("score") >= confidence, "sha256"),
+            rate_over(part, pl.col("near_score") >= confidence, "sha256"),
+            rate_over(part, _taken(confidence), "sha256"),
         )
         for (treatment,), part in rows.group_by("treatment", maintain_order=True)
         for confidence in confidences
@@ -73,13 +73,6 @@ def summarise_sightings(
 
 def _taken(confidence: float) -> pl.Expr:
     return (pl.col("target_score") >= confidence) & (pl.col("score") < confidence)
-
-
-def _rate(rows: pl.DataFrame, counts: pl.Expr) -> Rate:
-    by_photo = rows.group_by("sha256", maintain_order=True).agg(
-        counts.sum().alias("k"), pl.len().alias("n")
-    )
-    return pooled_rate({str(key): (int(k), int(n)) for key, k, n in by_photo.iter_rows()})
 
 
 def sighting_table(found: Sequence[Sighting], target: str) -> Table:

@@ -18,7 +18,7 @@ from physadv.report import text
 from physadv.report.crossing import Crossing
 from physadv.report.html import environment
 from physadv.report.pictures import Picture, embed
-from physadv.report.rates import Rate, rate_of
+from physadv.report.rates import Rate, rate_over
 from physadv.report.robustness import (
     all_norms,
     norm_histogram,
@@ -69,20 +69,19 @@ def summarise_digital(samples: pl.DataFrame, norm: str) -> list[AttackSummary]:
         numbers = rows.filter(pl.col("status") != "not a number")
         attacked = numbers.filter(pl.col("status") != "already wrong")
         won = attacked.filter("success")
-        n = len(numbers)
-        right = numbers["clean_prediction"] == numbers["label"]
+        right = pl.col("clean_prediction") == pl.col("label")
         counts = rows["status"].value_counts(sort=True)
         found.append(
             AttackSummary(
                 title=str(attack) if eps is None else f"{attack} {eps:g}",
                 attack=str(attack),
                 eps=None if eps is None else float(str(eps)),
-                success=rate_of(len(won), len(attacked)),
-                success_8bit=rate_of(int(attacked["success_8bit"].sum()), len(attacked)),
-                clean=rate_of(int(right.sum()), n),
-                clean_top5=rate_of(int(numbers["clean_top5"].sum()), n),
-                after=rate_of(int(right.sum()) - len(numbers.filter(right).filter("misread")), n),
-                after_top5=rate_of(int(numbers["top5"].sum()), n),
+                success=rate_over(attacked, pl.col("success"), "group"),
+                success_8bit=rate_over(attacked, pl.col("success_8bit"), "group"),
+                clean=rate_over(numbers, right, "group"),
+                clean_top5=rate_over(numbers, pl.col("clean_top5"), "group"),
+                after=rate_over(numbers, right & ~pl.col("misread"), "group"),
+                after_top5=rate_over(numbers, pl.col("top5"), "group"),
                 median_norm=number_of(won[norm].median()) if len(won) else None,
                 passes=float(str((rows["forwards"] + rows["backwards"]).mean() or 0.0)),
                 statuses=tuple((str(name), int(count)) for name, count in counts.iter_rows()),
@@ -191,6 +190,7 @@ def write_digital(
             },
             notes={title: told for title, told in notes.items() if told},
             matrices=matrices,
+            clustered=samples["group"].n_unique() < samples["image"].n_unique(),
             text=text,
         )
     )

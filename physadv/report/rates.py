@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import polars as pl
+
 from physadv.stats.intervals import (
     MIN_CLUSTERS,
     Interval,
@@ -104,6 +106,14 @@ def pooled_rate(by_cluster: Mapping[Cluster, Counts]) -> Rate:
         return Rate(k, n, interval, method=f"Wilson, {len(counts)} clusters")
     interval = cluster_bootstrap([c[0] for c in counts], [c[1] for c in counts])
     return Rate(k, n, interval, method=f"bootstrap over {len(counts)} clusters")
+
+
+def rate_over(rows: pl.DataFrame, hits: pl.Expr, clusters: str) -> Rate:
+    """The share of ``rows`` where ``hits`` holds, over the clusters that the column names."""
+    counts = rows.group_by(clusters, maintain_order=True).agg(
+        hits.sum().alias("k"), pl.len().alias("n")
+    )
+    return pooled_rate({str(key): (int(k), int(n)) for key, k, n in counts.iter_rows()})
 
 
 def difference_over(

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 
-from physadv.report.rates import Rate, rate_of
+from physadv.report.rates import Rate, rate_over
 from physadv.report.svg import FAINT, INK, new_figure, style, svg_text
 
 _HUES = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444")
@@ -17,16 +17,22 @@ _NAMES = {
     "l1": "sum of the changes (l1)",
     "l0": "pixels changed (l0)",
 }
-_SLACK = 1e-5  # float32 on a budget
+_SLACK, _LEAST_SLACK = 1e-5, 1e-7  # float32 on a budget, of pixels near 1
 
 
 def robust_rate(rows: pl.DataFrame, norm: str, eps: float) -> Rate:
     """Of all images, those read rightly that no row fools within ``eps``."""
     numbers = rows.filter(pl.col("status") != "not a number")
     right = numbers.filter(pl.col("clean_prediction") == pl.col("label"))
-    lost = right.filter(pl.col("misread") & (pl.col(norm) <= eps * (1 + _SLACK) + 1e-9))
-    k = right["image"].n_unique() - lost["image"].n_unique()
-    return rate_of(k, numbers["image"].n_unique())
+    lost = right.filter(pl.col("misread") & _fits(norm, eps))["image"].unique()
+    stays = pl.col("image").is_in(right["image"].unique().implode()) & ~pl.col("image").is_in(
+        lost.implode()
+    )
+    return rate_over(numbers.unique("image", maintain_order=True), stays, "group")
+
+
+def _fits(norm: str, eps: float) -> pl.Expr:
+    return pl.col(norm) <= eps * (1 + _SLACK) + _LEAST_SLACK
 
 
 def robustness_curve(samples: pl.DataFrame, norm: str) -> str:
@@ -39,7 +45,12 @@ def robustness_curve(samples: pl.DataFrame, norm: str) -> str:
             rows = samples.filter(pl.col("attack") == attack)
             hue = _HUES[number % len(_HUES)]
             budgets = rows["eps"].drop_nulls().unique().sort().to_list()
-            if budgets:
+            # What noise of other kinds takes for eps is no budget in this norm.
+            kept = all(
+                rows.filter(pl.col("eps") == e).select(_fits(norm, e)).to_series().all()
+                for e in budgets
+            )
+            if budgets and kept:
                 points = [(0.0, robust_rate(rows, norm, -1)), *((e, _at(rows, e)) for e in budgets)]
                 shares = [100 * (rate.value or 0) for _, rate in points]
                 low, high = zip(*(_limits(rate) for _, rate in points), strict=True)

@@ -306,6 +306,7 @@ def test_a_third_class_is_no_success_and_is_not_read_rightly_either():
             "attack": ["pgd"] * 3,
             "eps": [0.1] * 3,
             "image": [0, 1, 2],
+            "group": ["0", "1", "2"],
             "label": [0, 0, 0],
             "clean_prediction": [0, 0, 0],
             "clean_top5": [True] * 3,

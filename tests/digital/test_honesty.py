@@ -179,7 +179,7 @@ def test_budget_is_kept(known, name):
     assert found.linf.max() <= 0.05 + 1e-6
 
 
-@pytest.mark.parametrize("name", ["bim", "pgd", "apgd"])
+@pytest.mark.parametrize("name", ["fgsm", "bim", "pgd", "apgd"])
 @pytest.mark.parametrize(("norm", "eps"), [("l2", 0.4), ("l1", 2.0)])
 def test_other_budgets_are_kept(known, name, norm, eps):
     found = run(name, known.model, known.images, known.labels, eps=eps, norm=norm)
@@ -283,12 +283,35 @@ def test_passes_are_counted_per_sample(known):
     assert early < 40  # what is done is not computed any more
 
 
+WRITERS = {
+    "in place": lambda shown: shown.sub_(0.01),
+    "data": lambda shown: shown.data.clamp_(0.4, 0.6),
+    "numpy": lambda shown: np.maximum(shown.detach().numpy(), 0.7, out=shown.detach().numpy()),
+}
+
+
+@pytest.mark.parametrize("how", WRITERS)
 @pytest.mark.parametrize("name", ATTACKS)
-def test_a_model_that_writes_into_its_images_is_named(known, name):
+def test_a_model_that_writes_into_its_images_is_named(known, name, how):
+    def writes(shown):
+        WRITERS[how](shown)
+        return known.model(shown)
+
     before = known.images.clone()
     with pytest.raises(UserError, match="writes into the images"):
-        run(name, lambda shown: known.model(shown.sub_(0.01)), known.images, known.labels)
+        run(name, writes, known.images, known.labels)
     assert torch.equal(known.images, before)
+
+
+def test_other_errors_of_a_model_are_its_own(known):
+    weight = nn.Parameter(torch.ones(1))
+
+    def broken(shown):
+        weight.add_(1)
+        return known.model(shown) * weight
+
+    with pytest.raises(RuntimeError, match="leaf Variable"):
+        run("fgsm", broken, known.images, known.labels)
 
 
 def test_a_victim_is_a_model(known):

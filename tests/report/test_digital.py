@@ -22,6 +22,7 @@ def rows(attack: str, eps: float | None, won: list[float | None]) -> pl.DataFram
             "attack": [attack] * (count + 2),
             "eps": pl.Series([eps] * (count + 2), dtype=pl.Float64),
             "image": range(count + 2),
+            "group": [str(n) for n in range(count + 2)],
             "label": [0] * (count + 2),
             "clean_prediction": [0] * count + [1, -1],
             "clean_confidence": [0.9] * (count + 2),
@@ -70,6 +71,41 @@ def test_the_worst_case_joins_every_attack_within_the_budget(samples):
     assert {rate.n for rate in at.values()} == {7}
 
 
+@pytest.mark.parametrize("eps", [0.5 / 255, 0.001])
+def test_a_change_on_a_small_budget_is_within_it(eps):
+    # 32-bit pixels near 1 lie 6e-8 apart: what was moved by eps has moved by that much more.
+    samples = rows("fgsm", eps, [eps + 3e-8, eps, None, None, None, None])
+    (one,) = summarise_digital(samples, "linf")
+    assert worst_case(samples, "linf", eps) == one.after
+
+
+def test_images_of_one_object_widen_intervals(samples):
+    many = rows("fgsm", 0.1, [0.1] * 30 + [None] * 30)
+    tracks = [str(n // 5) for n in range(60)] + ["12", "13"]
+    clustered = many.with_columns(group=pl.Series(tracks))
+    (alone,), (together,) = (summarise_digital(one, "linf") for one in (many, clustered))
+    for name in ("success", "success_8bit", "after"):
+        single, joint = getattr(alone, name), getattr(together, name)
+        assert (single.k, single.n) == (joint.k, joint.n)
+        if 0 < single.k < single.n:
+            width = joint.interval.high - joint.interval.low
+            assert width > 1.5 * (single.interval.high - single.interval.low)
+    worst = worst_case(clustered, "linf", 0.1)
+    assert worst == together.after
+    assert "bootstrap over" in worst.method
+
+
+def test_noise_that_passes_its_eps_is_drawn_where_it_is(monkeypatch):
+    samples = rows("noise", 0.05, [0.4, 0.3, None, None, None, None])
+    drawn = []
+    monkeypatch.setattr(
+        "physadv.report.robustness.svg_text",
+        lambda figure, title: drawn.extend(figure.axes[0].lines) or "",
+    )
+    robustness_curve(samples, "linf")
+    assert drawn[0].get_xdata().tolist() == [0.0, 0.3, 0.4]
+
+
 def test_plots_name_every_attack_and_what_they_show(samples):
     curve = robustness_curve(samples, "linf")
     for name in ("fgsm", "deepfool", "worst case", "read rightly"):
@@ -115,6 +151,7 @@ def test_a_matrix_has_a_cell_for_every_pair():
             "made_on": ["a"] * 4 + ["b"] * 4,
             "judged_by": ["a", "a", "b", "b"] * 2,
             "image": [0, 3] * 4,
+            "group": ["0", "3"] * 4,
             "fooled": [True, True, False, True, False, False, True, True],
             "fooled_8bit": [True, False, False, False, False, False, True, True],
         }
