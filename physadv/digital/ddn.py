@@ -8,7 +8,7 @@ from torch import Tensor
 from physadv.checks import check_range
 from physadv.digital.inputs import Model, check_count
 from physadv.digital.losses import log_odds
-from physadv.digital.norms import column, length, unit
+from physadv.digital.norms import column, length
 from physadv.digital.outcome import Adversarials
 from physadv.digital.problem import opened, rounded
 
@@ -55,7 +55,8 @@ def ddn(
         delta = torch.zeros_like(clean)
         for step in range(1, steps):
             pace = 0.01 + 0.99 * (1 + math.cos(math.pi * step / steps)) / 2
-            delta.add_(unit(gradient), alpha=pace)
+            slope = length(gradient, "l2")
+            delta.addcmul_(gradient, column(torch.where(slope > 0, pace / slope, 0)))
             delta.mul_(column(radii / length(delta, "l2").clamp_min(1e-12)))
             point = rounded((clean + delta).clamp_(0, 1))
             torch.sub(point, clean, out=delta)

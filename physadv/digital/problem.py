@@ -205,7 +205,12 @@ class Problem(Passes):
         if self.oracle.random and len(hits):
             hits = hits[self.fooled_by(picked(candidates, hits), rows[hits])]
         if len(hits):
-            eight = self.fooled_by(rounded(picked(candidates, hits)), rows[hits])
+            shown = picked(candidates, hits)
+            as_file = rounded(shown)
+            if not self.oracle.random and torch.equal(as_file, shown):
+                eight = torch.ones_like(hits, dtype=torch.bool)  # seen already: they are 8-bit
+            else:
+                eight = self.fooled_by(as_file, rows[hits])
             grade, known = 1 + eight.to(torch.int8), self.grade[rows[hits]]
             new = hits[grade > known]
             self.best.index_copy_(0, rows[new], picked(candidates, new))
