@@ -1,6 +1,5 @@
 """The fast gradient sign method: one step, as large as the budget."""
 
-import torch
 from torch import Tensor
 
 from physadv.checks import check_name
@@ -44,6 +43,6 @@ def fgsm(
     with opened(model, images, labels, targets, clean_loss=LOSSES[loss]) as problem:
         rows, gradient = problem.clean_gradient()
         clean = problem.clean(rows)
-        moved = torch.add(clean, steepest(gradient, clean, norm), alpha=eps)
-        problem.last(moved.clamp_(0, 1), rows)
+        moved = clean.add_(steepest(gradient, clean, norm), alpha=eps).clamp_(0, 1)
+        problem.last(moved, rows)
         return problem.close("fgsm")
