@@ -110,10 +110,15 @@ def pooled_rate(by_cluster: Mapping[Cluster, Counts]) -> Rate:
 
 def rate_over(rows: pl.DataFrame, hits: pl.Expr, clusters: str) -> Rate:
     """The share of ``rows`` where ``hits`` holds, over the clusters that the column names."""
+    return pooled_rate(counts_over(rows, hits, clusters))
+
+
+def counts_over(rows: pl.DataFrame, hits: pl.Expr, clusters: str) -> dict[Cluster, Counts]:
+    """Rows where ``hits`` holds, and rows, of each of the clusters that the column names."""
     counts = rows.group_by(clusters, maintain_order=True).agg(
         hits.sum().alias("k"), pl.len().alias("n")
     )
-    return pooled_rate({str(key): (int(k), int(n)) for key, k, n in counts.iter_rows()})
+    return {str(key): (int(k), int(n)) for key, k, n in counts.iter_rows()}
 
 
 def difference_over(

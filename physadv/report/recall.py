@@ -14,7 +14,7 @@ from physadv.evaluate.detections import DETECTIONS_NAME, load_detections
 from physadv.evaluate.trials import TRIALS_NAME, load_trials
 from physadv.report import text
 from physadv.report.precision import Precision, PrecisionSummary, summarise_precision
-from physadv.report.rates import Difference, Rate, difference_over, pooled_rate
+from physadv.report.rates import Difference, Rate, counts_over, difference_over, rate_over
 from physadv.types import TREATMENTS
 
 SOURCE = "objects"
@@ -192,32 +192,24 @@ def _least(confidence: Confidence) -> pl.Expr:
     return pl.col(MAX_F1) if confidence == MAX_F1 else pl.lit(confidence)
 
 
-def _counts(wide: pl.DataFrame, success: pl.Expr) -> dict[str, tuple[int, int]]:
-    """Successes and objects by photograph."""
-    rows = wide.group_by("sha256", maintain_order=True).agg(
-        success.cast(pl.Int64).sum().alias("k"), pl.len().alias("n")
-    )
-    return {sha: (k, n) for sha, k, n in rows.iter_rows()}
-
-
 def _recall(wide: pl.DataFrame, treatment: str, confidence: Confidence) -> Rate:
     seen = wide.filter(pl.col(treatment).is_not_null())
-    return pooled_rate(_counts(seen, pl.col(treatment) >= _least(confidence)))
+    return rate_over(seen, pl.col(treatment) >= _least(confidence), "sha256")
 
 
 def _hidden(wide: pl.DataFrame, confidence: Confidence) -> Rate:
     if not {"clean", "adversarial"} <= set(wide.columns):
         return Rate(0, 0, method="none")
     found = wide.filter(pl.col("clean") >= _least(confidence))
-    return pooled_rate(_counts(found, pl.col("adversarial") < _least(confidence)))
+    return rate_over(found, pl.col("adversarial") < _least(confidence), "sha256")
 
 
 def _attributable(wide: pl.DataFrame, confidence: Confidence) -> Difference:
     """Recall with noise minus recall with the patch, on the objects that were seen with both."""
     both = wide.filter(pl.col("noise").is_not_null() & pl.col("adversarial").is_not_null())
     return difference_over(
-        _counts(both, pl.col("noise") >= _least(confidence)),
-        _counts(both, pl.col("adversarial") >= _least(confidence)),
+        counts_over(both, pl.col("noise") >= _least(confidence), "sha256"),
+        counts_over(both, pl.col("adversarial") >= _least(confidence), "sha256"),
     )
 
 

@@ -23,16 +23,22 @@ _SLACK, _LEAST_SLACK = 1e-5, 1e-7  # float32 on a budget, of pixels near 1
 def robust_rate(rows: pl.DataFrame, norm: str, eps: float) -> Rate:
     """Of all images, those read rightly that no row fools within ``eps``."""
     numbers = rows.filter(pl.col("status") != "not a number")
-    right = numbers.filter(pl.col("clean_prediction") == pl.col("label"))
-    lost = right.filter(pl.col("misread") & _fits(norm, eps))["image"].unique()
-    stays = pl.col("image").is_in(right["image"].unique().implode()) & ~pl.col("image").is_in(
-        lost.implode()
+    right = pl.col("clean_prediction") == pl.col("label")
+    lost = right & pl.col("misread") & _fits(norm, pl.lit(eps))
+    images = numbers.group_by("image", maintain_order=True).agg(
+        pl.col("group").first(), (right.any() & ~lost.any()).alias("stays")
     )
-    return rate_over(numbers.unique("image", maintain_order=True), stays, "group")
+    return rate_over(images, pl.col("stays"), "group")
 
 
-def _fits(norm: str, eps: float) -> pl.Expr:
+def _fits(norm: str, eps: pl.Expr) -> pl.Expr:
     return pl.col(norm) <= eps * (1 + _SLACK) + _LEAST_SLACK
+
+
+def _keeps_budgets(rows: pl.DataFrame, norm: str) -> bool:
+    """Whether every row has a budget in this norm: what some noise takes for eps is none."""
+    inside = rows.select(_fits(norm, pl.col("eps")).all()).item()
+    return bool(inside) and not rows["eps"].has_nulls()
 
 
 def robustness_curve(samples: pl.DataFrame, norm: str) -> str:
@@ -44,13 +50,8 @@ def robustness_curve(samples: pl.DataFrame, norm: str) -> str:
         for number, attack in enumerate(attacks):
             rows = samples.filter(pl.col("attack") == attack)
             hue = _HUES[number % len(_HUES)]
-            budgets = rows["eps"].drop_nulls().unique().sort().to_list()
-            # What noise of other kinds takes for eps is no budget in this norm.
-            kept = all(
-                rows.filter(pl.col("eps") == e).select(_fits(norm, e)).to_series().all()
-                for e in budgets
-            )
-            if budgets and kept:
+            if _keeps_budgets(rows, norm):
+                budgets = rows["eps"].unique().sort().to_list()
                 points = [(0.0, robust_rate(rows, norm, -1)), *((e, _at(rows, e)) for e in budgets)]
                 shares = [100 * (rate.value or 0) for _, rate in points]
                 low, high = zip(*(_limits(rate) for _, rate in points), strict=True)
@@ -71,9 +72,9 @@ def robustness_curve(samples: pl.DataFrame, norm: str) -> str:
 
 
 def _draw_worst_case(axes: Axes, samples: pl.DataFrame, norm: str) -> None:
-    """At every change that is known to fool; between budgets alone, joined as the attacks are."""
+    """Joined between budgets as the attacks are; at every change where one keeps to none."""
     look: dict[str, Any] = {"color": INK, "lw": 2, "ls": ":", "label": "worst case"}
-    if samples["eps"].has_nulls():
+    if not _keeps_budgets(samples, norm):
         axes.step(*_steps(samples, norm), where="post", **look)
         return
     places = [0.0, *samples["eps"].unique().sort()]
