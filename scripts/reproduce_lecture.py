@@ -1,9 +1,10 @@
 """The introduction's table of digital attacks (LeNet on MNIST), beside the same attacks on pixels.
 
     PHYSADV_DATA=... python scripts/reproduce_lecture.py OUT [--seeds 5] [--epochs 10] [--rate .001]
+        [--network lecture]
 
-Trains a LeNet per seed in the plainest way (Adam, batches of 64, no schedule), attacks it
-with the settings that gave the published table (normalised units, no clipping, "PGD" without a
+Trains a LeNet per seed in the plainest way (Adam, batches of 64, no schedule), without ReLU between
+its three linear layers, as the lecture's (``--network relu``: with), attacks it with the settings that gave the published table (normalised units, no clipping, "PGD" without a
 random start: see ``lecture_attacks.py``) and with proper ones ([0,1] pixels, clipped,
 ``physadv.digital``), and prints both beside the published figures. Then two attacks on a photograph
 of a panda, as a picture sheet. Weights and counts of every seed are kept in OUT, so that a run
@@ -19,7 +20,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from lecture_attacks import LECTURE
+from lecture_attacks import LECTURE, LectureLeNet
 from lecture_pictures import write_panda_sheet
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -63,6 +64,7 @@ PROPER: dict[str, Callable[[nn.Module, Tensor, Tensor], Adversarials]] = {
     "DeepFool": lambda m, x, y: deepfool(m, x, y),
 }
 TOP = 5
+NETWORKS: dict[str, type[LeNet]] = {"lecture": LectureLeNet, "relu": LeNet}
 BATCH = 64
 ATTACKED = 500  # digits at once
 NOTES = """As published: on normalised images, unclipped. Noise and FGSM .3 (.0924 on pixels); PGD:
@@ -78,25 +80,26 @@ Counts = dict[str, dict[str, list[int]]]
 
 @dataclass(frozen=True)
 class Training:
-    """Passes over the digits, and Adam's step."""
+    """A key of ``NETWORKS``, passes over the digits, and Adam's step."""
 
+    network: str
     epochs: int
     rate: float
 
     def __str__(self) -> str:
-        return f"{self.epochs}-epochs-at-{self.rate:g}"
+        return f"{self.network}-{self.epochs}-epochs-at-{self.rate:g}"
 
 
 def trained(folder: Path, seed: int, training: Training) -> LeNet:
     """The LeNet of that seed, from ``folder`` if it was trained before."""
-    path = folder / f"lenet-{training}-seed-{seed}.safetensors"
+    path = folder / f"{training}-seed-{seed}.safetensors"
     if path.exists():
-        network = LeNet()
+        network = NETWORKS[training.network]()
         load_weights(network, path)
         return network.eval()
     images, labels = load_digits(find_external("data/mnist"), "train")
     torch.manual_seed(seed)
-    network = LeNet()
+    network = NETWORKS[training.network]()
     optimiser = torch.optim.Adam(network.parameters(), lr=training.rate)
     for _ in range(training.epochs):
         for chosen in torch.randperm(len(images)).split(BATCH):
@@ -215,6 +218,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path, help="folder for weights, counts and pictures")
     parser.add_argument("--seeds", type=int, default=5, help="trainings")
+    parser.add_argument("--network", choices=NETWORKS, default="lecture")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--rate", type=float, default=1e-3, help="Adam's step")
     parser.add_argument("--digits", type=int, help="of the test set, the first so many [all]")
@@ -224,7 +228,7 @@ def main() -> None:
             parser.error(f"--{name} {value}: give a whole number from 1 up")
     if not 0 < arguments.rate < 1:
         parser.error(f"--rate {arguments.rate}: give a number above 0 and below 1")
-    training = Training(arguments.epochs, arguments.rate)
+    training = Training(arguments.network, arguments.epochs, arguments.rate)
     torch.set_num_threads(1)
     every = []
     for seed in range(arguments.seeds):
@@ -238,6 +242,7 @@ def main() -> None:
         arguments.out / "lecture.json",
         {
             "versions": versions(),
+            "network": training.network,
             "epochs": training.epochs,
             "rate": training.rate,
             "weights": {

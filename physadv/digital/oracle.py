@@ -8,6 +8,7 @@ from torch import Tensor
 
 from physadv.checks import UserError
 from physadv.digital.freezing import home_of
+from physadv.victim.layout import channels_last, gains_from_channels_last
 
 PROBED = 4  # samples that are asked twice
 _NARROWEST, _USUAL, _WIDEST = 1.0, 32.0, 256.0  # highest minus lowest logit
@@ -36,7 +37,7 @@ def written_into() -> UserError:
 class Oracle:
     """Asks the model about samples of one batch; ``rows`` are their indices.
 
-    ``examine`` must come first. Afterwards ``notes`` names what is unusual about the model,
+    ``arrange`` must come first, then ``examine``. Afterwards ``notes`` names what is unusual about the model,
     ``random`` says that it answers differently each time, and ``logits`` undoes a softmax at its
     end and brings saturated or vanishing logits to the usual scale: both leave every decision as
     it is, and give losses a gradient where there was none in float32.
@@ -56,6 +57,8 @@ class Oracle:
         self._input_type = images.dtype if home is None else home[1]
         self._type = images.dtype
         self._softmax, self._factor = False, 1.0
+        self._channels_last = False
+        self._alone: Tensor | None = None  # the answers to ``PROBED`` samples by themselves
         self.random = False
         self.classes = 0
         self.notes = list(notes)
@@ -64,6 +67,29 @@ class Oracle:
             form = str(torch.get_autocast_dtype(kind)).removeprefix("torch.")
             self.notes.append(f"computed under autocast, in {form} where it applies")
         self.forwards = torch.zeros(len(images), dtype=torch.int64, device=images.device)
+        self.backwards = torch.zeros_like(self.forwards)
+        """Gradients taken here, to find out about the model."""
+
+    def arrange(self, images: Tensor, rows: Tensor) -> None:
+        """Show the model its images with channels last if it gains from that and can take it.
+
+        A few images are asked about in both layouts.
+        """
+        if not gains_from_channels_last(self._call, images.device):
+            return
+        self._alone = self.ask(images, rows)
+        self._channels_last = True
+        try:
+            with torch.enable_grad():
+                inputs = images.detach().requires_grad_(True)
+                answer = self.ask(inputs, rows)
+                if answer.requires_grad:
+                    self.backwards.index_add_(0, rows, torch.ones_like(rows))
+                    torch.autograd.grad(answer.sum(), inputs, allow_unused=True)
+        except Exception:  # whatever it is, it comes of the layout: a ``view``, for one
+            self._channels_last = False
+        else:
+            self._channels_last = _alike(answer.detach(), self._alone)
 
     def ask(self, candidates: Tensor, rows: Tensor) -> Tensor:
         """The model's own answer [n,K], in the images' type.
@@ -73,7 +99,8 @@ class Oracle:
                 written into the images.
         """
         self.forwards.index_add_(0, rows, torch.ones_like(rows))
-        answer = self._answer(candidates.to(self._input_type))
+        shown = candidates.to(self._input_type)
+        answer = self._answer(channels_last(shown) if self._channels_last else shown)
         if not isinstance(answer, Tensor):
             raise UserError(
                 "the model's answer",
@@ -141,13 +168,12 @@ class Oracle:
 
     def _probe(self, images: Tensor, rows: Tensor, known: Tensor) -> None:
         """Ask about a few samples again, alone: is the answer the same?"""
-        again = self.ask(images, rows)
-        scale = float(known.nan_to_num(0.0, 0.0, 0.0).abs().amax())
-        if torch.allclose(again, known, rtol=1e-3, atol=1e-3 * scale, equal_nan=True):
+        again = self.ask(images, rows) if self._alone is None else self._alone
+        if _alike(again, known):
             return
         difference = float((again - known).abs().amax())
         third = self.ask(images, rows)
-        self.random = not torch.allclose(again, third, rtol=1e-5, atol=1e-5 * scale, equal_nan=True)
+        self.random = not _alike(again, third, 1e-5)
         self.notes.append(
             f"the model is random: answers to one image differ by up to {difference:.3g}; success "
             "is the majority of several looks"
@@ -171,3 +197,9 @@ class Oracle:
             f"logits {'saturated' if middle > _WIDEST else 'vanishing'} (highest minus lowest is "
             f"{middle:.3g}): attacked after multiplying them by {self._factor:.3g}"
         )
+
+
+def _alike(answers: Tensor, known: Tensor, tolerance: float = 1e-3) -> bool:
+    """Whether two answers are the same but for rounding; NaN is like NaN."""
+    scale = float(known.nan_to_num(0.0, 0.0, 0.0).abs().amax())
+    return torch.allclose(answers, known, rtol=tolerance, atol=tolerance * scale, equal_nan=True)

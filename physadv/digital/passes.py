@@ -105,7 +105,10 @@ class Passes:
             )
         if found is None:
             return torch.zeros_like(inputs)
-        found = torch.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0)
+        found = found.contiguous()
+        # One sum is finite only where every value is: cheaper than to replace none.
+        if far(found.device) or not found.sum().isfinite():
+            found = torch.nan_to_num(found, nan=0.0, posinf=0.0, neginf=0.0)
         if far(found.device) or not self._felt[rows].all():
             flat = found.flatten(1)
             self._felt[rows] |= (flat.amax(dim=1) > 0) | (flat.amin(dim=1) < 0)

@@ -109,6 +109,7 @@ class Problem(Passes):
         whole = len(rows) == len(self.images)
         inputs = self.images.detach() if whole else self.clean(rows)
         before = inputs[:PROBED].clone()
+        self.oracle.arrange(inputs[:PROBED], rows[:PROBED])
         inputs.requires_grad_(from_clean)
         if clean_loss is None:
             with torch.set_grad_enabled(from_clean):
@@ -237,8 +238,12 @@ class Problem(Passes):
         """Say what became of each sample."""
         blind = (self._backwards > 0) & ~self._felt & (self.grade == 0)
         self.best[blind] = self.images[blind]
-        sizes = (self.best - self.images).nan_to_num_(0.0, 0.0, 0.0).abs_().flatten(2)
-        l0 = sizes.sum(dim=1).sign_().sum(dim=1)
+        sizes = (self.best - self.images).abs_().flatten(2)
+        l1 = sizes.sum(dim=(1, 2))
+        if not l1.isfinite().all():
+            l1 = sizes.nan_to_num_(0.0, 0.0, 0.0).sum(dim=(1, 2))
+        pixels = sizes.squeeze(1) if sizes.shape[1] == 1 else sizes.sum(dim=1)
+        l0 = pixels.sign().sum(dim=1)
         changed = (l0 > 0) & self._right
         self._predictions = torch.where(changed, self._predictions, self.clean_predictions)
         success = changed & (self.grade > 0)
@@ -256,12 +261,12 @@ class Problem(Passes):
                 (~self._sane, "not a number"),
             ),
             l0=l0,
-            l1=sizes.sum(dim=(1, 2)),
+            l1=l1,
             l2=torch.linalg.vector_norm(sizes.flatten(1), dim=1),
             linf=sizes.amax(dim=(1, 2)),
             clean_predictions=self.clean_predictions,
             predictions=self._predictions,
             forwards=self.oracle.forwards,
-            backwards=self._backwards,
+            backwards=self._backwards + self.oracle.backwards,
             notes=(*self.oracle.notes, *more_notes),
         )

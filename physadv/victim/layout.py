@@ -1,0 +1,28 @@
+"""In which memory layout a convolutional network is shown its images."""
+
+import torch
+from torch import Tensor, nn
+
+
+def gains_from_channels_last(model: object, device: torch.device) -> bool:
+    """Whether ``model`` is a convolutional network on a processor.
+
+    There convolutions and poolings of images whose channels lie next to each other in memory are
+    vectorised over them: a forward and backward pass takes up to a third less time.
+    """
+    return (
+        device.type == "cpu"
+        and isinstance(model, nn.Module)
+        and any(isinstance(module, nn.Conv2d) for module in model.modules())
+    )
+
+
+def channels_last(images: Tensor) -> Tensor:
+    """The same [B,C,H,W] images, stored [B,H,W,C]; differentiable.
+
+    One channel is stored the same way in both layouts; strides then say which is meant, and the
+    network's features follow.
+    """
+    if images.shape[1] == 1:
+        return images.contiguous().view(len(images), *images.shape[2:], 1).permute(0, 3, 1, 2)
+    return images.contiguous(memory_format=torch.channels_last)
