@@ -10,7 +10,9 @@ of the attack's budget of forward and input-gradient passes alone plus two looks
 at the result rounded to 8 bits; those two looks are added to the other libraries' time, since
 they do not take them. Bare passes and looks are timed over all images at once and in chunks of 344
 (87 signs), which a CPU's cache prefers, passes before and after every attack; the faster way
-counts. What takes less than half a second is repeated for so long.
+counts. The second figure is over the same passes and looks at images stored with channels last, as
+physadv shows them to convolutional networks. What takes less than half a second is repeated for so
+long.
 With ``--rounds``, every attack is run so often, in turn with the others: the median counts.
 APGD-40 "saved passes" spends what samples that are done early leave over of 40 passes each.
 """
@@ -44,6 +46,7 @@ from physadv.digital.pgd import pgd
 from physadv.digital.problem import rounded
 from physadv.engine.heap import keep_freed_memory
 from physadv.victim.catalog import load_victim
+from physadv.victim.layout import channels_last
 from physadv.victim.weights import load_weights
 
 OWN = "physadv"
@@ -152,11 +155,13 @@ def measure(
     labels: Tensor,
 ) -> None:
     """Run one attack of every library in turn, between bare passes, and print a line each."""
-    spent: dict[str, list[tuple[float, float]]] = {}
+    spent: dict[str, list[tuple[float, ...]]] = {}
     found: dict[str, Tensor] = {}
     passes = PASSES.get(name, 0)
+    layouts = (torch.clone, channels_last)
+    turned = [layout(images) for layout in layouts]
     bare_seconds(model, images, labels)  # the first is slower
-    bare = bare_seconds(model, images, labels)
+    bare = [bare_seconds(model, shown, labels) for shown in turned]
     for _ in range(rounds):
         for library, attack in list(attacks.items()):
             try:
@@ -167,19 +172,24 @@ def measure(
                 print(f"{name:20s} {library:14s} failed: {type(error).__name__}: {error}")
                 del attacks[library]
                 continue
-            before_it, bare = bare, bare_seconds(model, images, labels)
-            glances = 2 * look_seconds(model, found[library].detach())
-            cost = passed + (0 if library == OWN else glances)
-            budget = passes * (before_it + bare) / 2 + glances
-            spent.setdefault(library, []).append((cost, cost / budget))
+            before_it, bare = bare, [bare_seconds(model, shown, labels) for shown in turned]
+            glances = [
+                2 * look_seconds(model, layout(found[library].detach())) for layout in layouts
+            ]
+            cost = passed + (0 if library == OWN else glances[0])
+            budgets = [
+                passes * (early + late) / 2 + looks
+                for early, late, looks in zip(before_it, bare, glances, strict=True)
+            ]
+            spent.setdefault(library, []).append((cost, *(cost / one for one in budgets)))
     before = look(model, images)
     for library, result in found.items():
         adversarial = result.detach()
         after, eight = look(model, adversarial), look(model, rounded(adversarial))
         won = (before == labels) & (after != labels)
         delta = (adversarial - images)[won].flatten(1)
-        cost, ratio = (median(figures) for figures in zip(*spent[library], strict=True))
-        against = f"{ratio:6.2f} x bare" if passes else ""
+        cost, plain, last = (median(figures) for figures in zip(*spent[library], strict=True))
+        against = f"{plain:6.2f} x bare ({last:.2f} with channels last)" if passes else ""
         n = len(images)
         mean_l2 = float(delta.norm(dim=1).mean())
         largest = float(delta.abs().amax(dim=1).mean()) if len(delta) else torch.nan

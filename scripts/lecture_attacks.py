@@ -1,8 +1,8 @@
 """The network and the attacks of the introduction's table, as the library behind it had them.
 
-Attacks are on normalised images [B,1,28,28] (mean .1307, deviation .3081), without clipping, so that the
-results are no pictures: ``reproduce_lecture.py`` shows the same attacks on pixels beside them.
-Every function takes the model on normalised images, the images and the labels [B].
+Attacks are on normalised images [B,1,28,28] (mean .1307, deviation .3081), without clipping, so
+that the results are no pictures: ``reproduce_lecture.py`` shows the same attacks on pixels beside
+them. Every function takes the model on normalised images, the images and the labels [B].
 """
 
 from collections.abc import Callable
@@ -23,8 +23,8 @@ DEEPFOOL_STEPS, OVERSHOOT = 50, 0.02
 class LectureLeNet(LeNet):
     """ReLU after the two poolings only: the three linear layers follow each other.
 
-    That is what the table's expected ranges rest on: with ReLU between them, as in the bundled
-    network, FGSM and PGD succeed less often than published.
+    The table does not say so, but nets like this fall to its FGSM and PGD as often as expected, and
+    nets with ReLU between those layers, as the bundled one, more seldom.
     """
 
     def forward(self, images: Tensor) -> Tensor:

@@ -37,10 +37,10 @@ def written_into() -> UserError:
 class Oracle:
     """Asks the model about samples of one batch; ``rows`` are their indices.
 
-    ``arrange`` must come first, then ``examine``. Afterwards ``notes`` names what is unusual about the model,
-    ``random`` says that it answers differently each time, and ``logits`` undoes a softmax at its
-    end and brings saturated or vanishing logits to the usual scale: both leave every decision as
-    it is, and give losses a gradient where there was none in float32.
+    ``arrange`` must come first, then ``examine``. Afterwards ``notes`` names what is unusual about
+    the model, ``random`` says that it answers differently each time, and ``logits`` undoes a
+    softmax at its end and brings saturated or vanishing logits to the usual scale: both leave every
+    decision as it is, and give losses a gradient where there was none in float32.
     """
 
     def __init__(
