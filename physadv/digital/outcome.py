@@ -71,7 +71,10 @@ class Adversarials:
         )
 
     def rate(self, *, eight_bit: bool = False) -> tuple[int, int, Interval | None]:
-        """Successes, samples attacked, and Wilson's 95 % interval (None if none was attacked)."""
+        """Successes, samples attacked, and Wilson's 95 % interval (None if none was attacked).
+
+        Samples are taken as independent; over frames of one sign the interval is too narrow.
+        """
         k = int((self.success_8bit if eight_bit else self.success).sum())
         n = int(self.attacked.sum())
         return k, n, wilson(k, n) if n else None

@@ -34,7 +34,10 @@ class TransferMatrix:
     def rate(
         self, made_on: str, judged_by: str, *, eight_bit: bool = False
     ) -> tuple[int, int, Interval | None]:
-        """Misread images, images that count, and Wilson's 95 % interval (None if none count)."""
+        """Misread images, images that count, and Wilson's 95 % interval (None if none count).
+
+        Images are taken as independent, as in ``Adversarials.rate``.
+        """
         counted = self.fooled_8bit if eight_bit else self.fooled
         cell = counted[self.names.index(made_on), self.names.index(judged_by)]
         k, n = int(cell.sum()), cell.numel()
