@@ -104,7 +104,11 @@ def read_labelled(
         UserError: If the folder holds none of these, or a file is damaged.
     """
     if not folder.is_dir():
-        raise UserError(f"labelled images in {folder}", "no such folder", "Check the path.")
+        raise UserError(
+            f"labelled images in {folder}",
+            "no such folder",
+            "Give the folder of MNIST, CIFAR-10, GTSRB, or of one folder of images per class.",
+        )
     chosen = _Choice(count, seed, more)
     found = _read(folder, chosen, size_px)
     return replace(found, spare=tuple(chosen.spare.tolist()))

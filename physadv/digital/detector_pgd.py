@@ -87,7 +87,7 @@ def detector_pgd(
     generator = generator_for(seed, "detector pgd", hashlib.sha256(picture.tobytes()).hexdigest())
     drawn = draw_in_ball(clean.shape[1:], eps, "linf", generator)
     point = within(clean + torch.from_numpy(drawn).to(clean), clean, eps, "linf")
-    best, least, felt = point, math.inf, False
+    best, least = point, torch.full((), torch.inf).to(clean)  # not read: a GPU is not waited for
     for step in range(steps + 1):
         inputs = point.detach().requires_grad_(step < steps)
         heads = victim.outputs(inputs)
@@ -95,15 +95,15 @@ def detector_pgd(
         naming = [head for head in heads if target_index is None or not head.class_agnostic]
         losses = [_loss(head, places, true_index, target_index) for head in naming]
         loss = torch.stack(losses).mean()
-        if float(loss.detach()) < least:
-            best, least = inputs.detach(), float(loss.detach())
+        better = loss.detach() < least
+        best = torch.where(better, inputs.detach(), best)
+        least = torch.where(better, loss.detach(), least)
         if step == steps:
             break
         (gradient,) = torch.autograd.grad(loss, inputs)
         gradient = torch.nan_to_num(gradient, nan=0.0, posinf=0.0, neginf=0.0)
-        felt |= bool((gradient != 0).any())
-        if not felt:
-            return AttackedPicture(picture.copy(), False, 2 * step + 2)
+        if step == 0 and not bool((gradient != 0).any()):
+            return AttackedPicture(picture.copy(), False, 2)
         point = within(inputs.detach() - size * gradient.sign(), clean, eps, "linf")
     rounded = (best[0] * 255).round().permute(1, 2, 0).cpu().numpy().astype(np.int16)
     kept = np.clip(rounded, picture.astype(np.int16) - levels, picture.astype(np.int16) + levels)

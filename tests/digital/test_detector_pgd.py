@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from reads import Reads
 from torch import Tensor, nn
 
 from physadv.checks import UsageError, UserError
@@ -87,6 +88,16 @@ def test_without_a_gradient_the_picture_stays_and_it_is_said(picture):
     found = detector_pgd(victim, picture, BOX, 0, eps=0.1)
     assert not found.felt
     assert np.array_equal(found.picture, picture)
+
+
+def test_more_steps_read_no_more_from_the_device(detector, picture):
+    counts = []
+    for steps in (3, 9):
+        with Reads() as reads:
+            detector_pgd(detector, picture, BOX, 0, eps=0.1, steps=steps)
+        counts.append(reads.found)
+    assert counts[0] == counts[1]
+    assert counts[0]["_local_scalar_dense"] == 1  # whether there is a gradient at all
 
 
 def test_the_seed_decides_and_the_picture_given_is_not_written_to(detector, picture):

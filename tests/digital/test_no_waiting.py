@@ -4,12 +4,11 @@ No GPU is needed. The attacks are told that they are on one, and every operation
 host wait there is counted: more steps must not mean more of them.
 """
 
-from collections import Counter
 from functools import partial
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+from reads import Reads
 
 from physadv.digital.apgd import apgd
 from physadv.digital.bim import bim
@@ -23,7 +22,6 @@ from physadv.digital.pgd import pgd
 from physadv.digital.square import square
 from physadv.digital.universal import train_universal
 
-READING = {"_local_scalar_dense", "nonzero", "masked_select", "equal", "is_nonzero"}
 FEW, MANY = 12, 19  # both hold the same looks at what is done, the last after the tenth step
 STEPS = {
     "bim": lambda m, x, y, n: bim(m, x, y, eps=0.01, steps=n),
@@ -39,21 +37,6 @@ STEPS = {
     "square": lambda m, x, y, n: square(m, x, y, eps=0.01, queries=n),
     "universal": lambda m, x, y, n: train_universal(m, x, y, eps=0.01, epochs=n),
 }
-
-
-class Reads(TorchDispatchMode):
-    """Counts operations whose result the host needs before it goes on."""
-
-    def __init__(self):
-        super().__init__()
-        self.found = Counter()
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        name = func.overloadpacket.__name__
-        masks = args[1] if name in ("index", "index_put", "index_put_") else ()
-        if name in READING or any(mask is not None and mask.dtype is torch.bool for mask in masks):
-            self.found[name] += 1
-        return func(*args, **(kwargs or {}))
 
 
 @pytest.mark.parametrize("name", STEPS)
