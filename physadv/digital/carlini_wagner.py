@@ -171,7 +171,7 @@ def descend(
         if step >= quarter:
             held |= fooled
         slope = curve.square_().neg_().add_(1).mul_(0.5)
-        gradient = gradient.mul_(column(c)).add_(delta, alpha=2).mul_(slope)
+        gradient = (gradient * column(c)).add_(delta, alpha=2).mul_(slope)
         if mask is not None:
             gradient = gradient * mask
         mean.lerp_(gradient, 0.1)

@@ -45,7 +45,7 @@ def noise(
     check_name("noise", kind, KINDS)
     check_range("eps", eps, 0, 1)
     check_count("draws", draws)
-    with opened(model, images, labels, targets) as problem:
+    with opened(model, images, labels, targets, gradients=False) as problem:
         for draw in range(draws):
             rows = problem.open_rows
             if not len(rows):

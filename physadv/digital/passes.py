@@ -96,6 +96,7 @@ class Passes:
         """Gradient of the sum of ``values`` by ``inputs``; the graph is kept if ``again``.
 
         What the model cannot be differentiated through, and what is not finite, counts as zero.
+        Not to be written into: a model may hand out what is its own.
         """
         self._backwards.index_add_(0, rows, torch.ones_like(rows))
         found = None

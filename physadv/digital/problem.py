@@ -24,6 +24,7 @@ from physadv.seeding import generator_for
 
 _GPU_INTERVAL = 10  # steps between two looks at what is done: each makes the host wait
 _GPU_FIRST = (1, 3, 6)  # and these, when most are done with
+_WORTH_ARRANGING = 2 * PROBED  # samples: with fewer, finding out costs more than it saves
 _VOTES = 9  # looks at an image where the model is random
 
 
@@ -41,6 +42,7 @@ def opened(
     *,
     from_clean: bool = False,
     clean_loss: Loss | None = None,
+    gradients: bool = True,
 ) -> Iterator["Problem"]:
     """A problem whose model is frozen for as long as the block runs.
 
@@ -51,6 +53,7 @@ def opened(
         targets: [B] classes to reach; None for any wrong one.
         from_clean: The first gradient is taken at the clean images: keep the first pass for it.
         clean_loss: As ``from_clean``, where it is known which loss that gradient will be of.
+        gradients: Whether any will be taken.
 
     Raises:
         UserError: If images, labels, targets or the model's answers are not what they must be.
@@ -61,7 +64,7 @@ def opened(
         if targets is not None:
             targets = checked_classes("targets", targets, images)
             check_targets(targets, labels)
-        yield Problem(call, images, labels, targets, notes, from_clean, clean_loss)
+        yield Problem(call, images, labels, targets, notes, from_clean, clean_loss, gradients)
 
 
 class Problem(Passes):
@@ -81,6 +84,7 @@ class Problem(Passes):
         notes: Sequence[str],
         from_clean: bool,
         clean_loss: Loss | None,
+        gradients: bool,
     ) -> None:
         super().__init__(call, images, labels, targets, notes)
         self.best = images.clone()
@@ -94,6 +98,8 @@ class Problem(Passes):
         self._sane = images.flatten(1).sum(dim=1).isfinite()
         rows = self._sane.nonzero().flatten()
         if len(rows):
+            if len(rows) >= _WORTH_ARRANGING:
+                self.oracle.arrange(self.clean(rows[:PROBED]), rows[:PROBED], gradients=gradients)
             answer = self._first_look(rows, from_clean, clean_loss)
             self._sane[rows] = answer.isfinite().all(dim=1)
             self.clean_predictions[rows] = torch.where(self._sane[rows], answer.argmax(dim=1), -1)
@@ -109,7 +115,6 @@ class Problem(Passes):
         whole = len(rows) == len(self.images)
         inputs = self.images.detach() if whole else self.clean(rows)
         before = inputs[:PROBED].clone()
-        self.oracle.arrange(inputs[:PROBED], rows[:PROBED])
         inputs.requires_grad_(from_clean)
         if clean_loss is None:
             with torch.set_grad_enabled(from_clean):

@@ -25,7 +25,7 @@ def semantic(
         Hosseini, Xiao, Jaiswal & Poovendran, On the limitation of convolutional neural networks
         in recognizing negative images, ICMLA 2017.
     """
-    with opened(model, images, labels, targets) as problem:
+    with opened(model, images, labels, targets, gradients=False) as problem:
         rows = problem.open_rows
         problem.last(1 - problem.clean(rows), rows)
         return problem.close("semantic")

@@ -56,7 +56,7 @@ def square(
     check_name("loss", loss, LOSSES)
     check_count("queries", queries)
     check_range("area", area, 0, 1, low_open=True)
-    with opened(model, images, labels, targets) as problem:
+    with opened(model, images, labels, targets, gradients=False) as problem:
         rows = problem.open_rows
         if not len(rows):
             return problem.close("square")

@@ -95,7 +95,7 @@ def transferred(
             f"shape {list(made.shape)} for images {list(images.shape)}",
             "Give one for each image.",
         )
-    with opened(model, images, labels, targets) as problem:
+    with opened(model, images, labels, targets, gradients=False) as problem:
         problem.last(picked(checked_images(made), problem.open_rows), problem.open_rows)
         return problem.close("transferred")
 

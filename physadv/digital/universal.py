@@ -34,7 +34,7 @@ def universal(
     Raises:
         UserError: If an argument is out of range.
     """
-    with opened(model, images, labels, targets) as problem:
+    with opened(model, images, labels, targets, gradients=False) as problem:
         if perturbation.shape != problem.images.shape[1:] or not perturbation.isfinite().all():
             raise UserError(
                 "universal perturbation",

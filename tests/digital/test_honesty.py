@@ -366,3 +366,33 @@ def test_a_change_below_half_a_grey_level_is_brought_to_what_a_file_keeps(known_
     assert found.success.all()
     assert found.success_8bit.all()
     assert 0.5 / 255 <= float(found.linf[0]) <= 3.001 / 255
+
+
+class _Handed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, images: Tensor, weights: Tensor, store: Tensor) -> Tensor:
+        ctx.store = store
+        return images.flatten(1) @ weights
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor):
+        return ctx.store[: len(gradient)], None, None
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_a_gradient_that_is_the_models_own_is_not_written_into(name):
+    class Surrogate(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            draws = torch.Generator().manual_seed(0)
+            self.weights = torch.randn(64, 4, generator=draws)
+            self.store = torch.randn(6, 1, 8, 8, generator=draws)
+
+        def forward(self, images: Tensor) -> Tensor:
+            return _Handed.apply(images, self.weights, self.store)
+
+    model = Surrogate()
+    before = model.store.clone()
+    images = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(1))
+    run(name, model, images, model(images).argmax(dim=1))
+    assert torch.equal(model.store, before)

@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from physadv.digital import oracle
 from physadv.digital.catalog import ATTACKS, WITH_BUDGET
 from physadv.digital.fgsm import fgsm
+from physadv.digital.hop_skip_jump import hop_skip_jump
 from physadv.digital.pgd import pgd
+from physadv.digital.square import square
 from physadv.victim.layout import channels_last, gains_from_channels_last
 
 FAST = {
@@ -65,6 +67,25 @@ class ViewingBack(Small):
         return super().forward(_ViewedBack.apply(images))
 
 
+class _WalkedBack(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, features: Tensor) -> Tensor:
+        return features.clone()
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        shape = gradient.shape
+        rows = torch.empty(shape, device="meta").stride()
+        return gradient.as_strided(shape, rows).clone()
+
+
+class WrongBack(Small):
+    """Its gradient walks through memory as if channels came first, as a kernel in C would."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(_WalkedBack.apply(images))
+
+
 class Reading(Small):
     """Answers by where values lie in memory."""
 
@@ -72,7 +93,7 @@ class Reading(Small):
         return super().forward(images) + images.stride(1)
 
 
-def batch(channels: int = 3, count: int = 7) -> tuple[Tensor, Tensor]:
+def batch(channels: int = 3, count: int = 9) -> tuple[Tensor, Tensor]:
     images = torch.rand(count, channels, 8, 8, generator=torch.Generator().manual_seed(0))
     return images, Small(channels)(images).argmax(dim=1).detach()
 
@@ -110,7 +131,7 @@ def test_the_outcome_is_the_same(name, monkeypatch):
     assert found.notes == plain.notes
 
 
-@pytest.mark.parametrize("kind", [Viewing, ViewingBack, Reading])
+@pytest.mark.parametrize("kind", [Viewing, ViewingBack, WrongBack, Reading])
 def test_a_model_that_cannot_take_it_is_shown_images_as_they_came(kind):
     model, (images, labels) = kind().eval(), batch()
     labels = model(images).argmax(dim=1)
@@ -118,7 +139,7 @@ def test_a_model_that_cannot_take_it_is_shown_images_as_they_came(kind):
     assert model.strides[-1] == (192, 64, 8, 1)
     assert found.success.any()
     assert not found.notes
-    if kind is Viewing:
+    if kind in (Viewing, WrongBack):
         same = pgd(Small().eval(), images, labels, eps=0.2, steps=5)
         assert found.status == same.status
 
@@ -128,11 +149,56 @@ def test_looks_at_the_layout_are_counted():
     found = fgsm(model, images, labels, eps=0.05)
     assert sum(model.counts) == int(found.forwards.sum())
     few = oracle.PROBED
-    assert found.backwards.tolist() == [2] * few + [1] * (len(labels) - few)
+    assert found.backwards.tolist() == [3] * few + [1] * (len(labels) - few)
+
+
+def test_an_attack_without_gradients_takes_none_here_either():
+    model, (images, labels) = Small().eval(), batch()
+    found = square(model, images, labels, eps=0.05, queries=5)
+    assert model.strides[-1] == (192, 1, 24, 3)
+    assert sum(model.counts) == int(found.forwards.sum())
+    assert not found.backwards.any()
+
+
+def test_few_images_are_not_worth_finding_out():
+    model, (images, labels) = Small().eval(), batch(count=4)
+    fgsm(model, images, labels, eps=0.05)
+    assert set(model.strides) == {(192, 64, 8, 1)}
+
+
+def test_a_model_that_looks_at_the_batch_is_not_called_random():
+    class Coupled(Small):
+        def forward(self, images: Tensor) -> Tensor:
+            answer = super().forward(images)
+            return answer + 0.1 * answer.mean(dim=0)
+
+    images = batch()[0]
+    model = Coupled().eval()
+    found = fgsm(model, images, model(images).argmax(dim=1), eps=0.05)
+    assert model.strides[-1] == (192, 1, 24, 3)
+    assert ["depends on the batch" in note for note in found.notes] == [True]
+
+
+def test_what_is_found_on_the_border_holds_for_the_images_as_they_are_returned():
+    torch.manual_seed(1)
+    layers: list[nn.Module] = []
+    for channels in (3, 24, 24, 24):
+        layers += [nn.Conv2d(channels, 24, 3, padding=1), nn.BatchNorm2d(24), nn.ReLU()]
+    model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(24 * 256, 10)).eval()
+    images = torch.rand(64, 3, 16, 16)
+    with torch.no_grad():
+        middle = model(images).mean(dim=0)
+        model[-1].bias -= middle  # else all are of one class; logits are 0.01 apart
+        labels = model(images).argmax(dim=1)
+        found = hop_skip_jump(model, images, labels, iterations=4, probes=8)
+        assert found.success.sum() > 32
+        assert torch.equal(model(found.images).argmax(dim=1), found.predictions)
 
 
 def test_other_models_are_left_alone():
-    assert not gains_from_channels_last(nn.Linear(3, 2), torch.device("cpu"))
-    assert not gains_from_channels_last(lambda images: images, torch.device("cpu"))
-    assert not gains_from_channels_last(Small(), torch.device("cuda"))
-    assert gains_from_channels_last(nn.Sequential(Small()), torch.device("cpu"))
+    cpu = torch.device("cpu")
+    assert not gains_from_channels_last(nn.Linear(3, 2), cpu, torch.float32)
+    assert not gains_from_channels_last(lambda images: images, cpu, torch.float32)
+    assert not gains_from_channels_last(Small(), torch.device("cuda"), torch.float32)
+    assert not gains_from_channels_last(Small(), cpu, torch.float64)
+    assert gains_from_channels_last(nn.Sequential(Small()), cpu, torch.float32)
