@@ -16,7 +16,7 @@ from physadv.data.photographs import PhotoFile
 from physadv.engine.threads import in_threads
 from physadv.evaluate.capture_look import Onlooker, PhotoLook, read_files
 from physadv.evaluate.capture_plan import CapturePlan
-from physadv.evaluate.capture_reading import Victim, Wanted
+from physadv.evaluate.capture_reading import Victim, Wanted, check_classes
 from physadv.evaluate.journal import Journal
 from physadv.evaluate.reading import Reading
 from physadv.evaluate.shotlist import Shot
@@ -82,6 +82,7 @@ def read_captures(
     """
     threads = min(torch.get_num_threads(), MOST_THREADS) if workers is None else workers
     check_range("workers", threads, 1, 256)
+    _check_stated(files, victims, plan)
     journal = Journal(folder / JOURNAL)
     started, decoded = time.monotonic(), 0
     try:
@@ -99,6 +100,19 @@ def read_captures(
                 progress(done, len(files), f"{rate:.1f} photographs a second" if decoded else "")
     finally:
         journal.close()
+
+
+def _check_stated(files: Sequence[PhotoFile], victims: Sequence[Victim], plan: CapturePlan) -> None:
+    """Before any photograph is read: does every victim know the classes that need no sheet?"""
+    unseen = Sighting(0, 0, 0)
+    stated = {}
+    for shot in (shot for file in files for shot in plan.shots_of(file.name)):
+        if not plan.problem(shot, unseen):
+            wanted = plan.wanted(shot, unseen)
+            stated[wanted.true_names, wanted.targets] = wanted
+    for wanted in stated.values():
+        for victim in victims:
+            check_classes(victim, wanted)
 
 
 def _keep(one: PhotoLook, journal: Journal, folder: Path) -> None:

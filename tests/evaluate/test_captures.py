@@ -211,6 +211,17 @@ def test_wrong_requests(
     assert message in capsys.readouterr().err
 
 
+def test_a_class_that_a_victim_lacks_is_told_before_any_photograph_is_read(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [f"clean/{n}.png,green" for n in range(5)] + ["noise/5.png,purple"]
+    (tmp_path / "shots.csv").write_text("\n".join(["file,true_class", *rows]) + "\n")
+    words = ["--manifest", tmp_path / "shots.csv", "--truth", "green", "--workers", "1"]
+    assert call(photos, *ASKED, *words, "--out", tmp_path / "out") == 1
+    assert "no such class" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "thumbs").exists()
+
+
 def test_nothing_usable_is_an_error(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
