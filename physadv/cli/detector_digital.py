@@ -21,6 +21,7 @@ from physadv.evaluate.detector_digital import (
 )
 from physadv.evaluate.digital_parts import Parts
 from physadv.evaluate.journal import key_of
+from physadv.report.beside import DETECTIONS
 from physadv.report.detector_digital import (
     sighting_table,
     summarise_sightings,
@@ -31,7 +32,7 @@ from physadv.seeding import generator_for
 from physadv.victim.detectors import load_detector
 from physadv.victim.identity import identity
 
-ROWS, PICTURES, PAGE = "detections.parquet", "pictures", "digital.html"
+PICTURES, PAGE = "pictures", "digital.html"
 
 
 def detector_digital(
@@ -89,7 +90,7 @@ def detector_digital(
             parts=parts,
             progress=lambda done, total: line.update(f"attack {loaded.name}", done, total),
         )
-    with atomic_path(folder / ROWS) as temporary:
+    with atomic_path(folder / DETECTIONS) as temporary:
         rows.write_parquet(temporary)
     found = summarise_sightings(rows)
     objects = sum(len(photo.boxes) for photo in chosen)

@@ -25,6 +25,7 @@ from physadv.evaluate.digital_lessons import set_apart
 from physadv.evaluate.digital_parts import Parts, check_folder
 from physadv.evaluate.digital_plan import check_distinct, plan_attacks
 from physadv.evaluate.journal import key_of
+from physadv.report.beside import SAMPLES, TRANSFERS
 from physadv.report.crossing import Crossing, crossing_table, crossings
 from physadv.report.digital import (
     USUAL,
@@ -36,8 +37,7 @@ from physadv.report.digital import (
 from physadv.victim.catalog import load_victim
 from physadv.victim.identity import identity
 
-SAMPLES, EXAMPLES, PAGE = "digital.parquet", "examples.npz", "digital.html"
-TRANSFERS = "transfers.parquet"
+EXAMPLES, PAGE = "examples.npz", "digital.html"
 DETECTOR_STEPS = 20
 
 

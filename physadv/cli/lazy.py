@@ -43,7 +43,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "matrix": Command(
         "matrix:matrix",
-        "Compare what the artworks of several runs do to every victim; no victim is run.",
+        "Compare what artworks and digital attacks do to every victim; no victim is run.",
     ),
     "import": Command(
         "patch:import_detector",

@@ -1,4 +1,4 @@
-"""The transfer matrix as a table for a terminal, as JSON, and as a page of its own."""
+"""The transfer matrix, and digital attacks beside it: for a terminal, as JSON, and as a page."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +9,7 @@ from rich.table import Table
 
 from physadv.data.files import atomic_path
 from physadv.report import text
+from physadv.report.beside import DigitalCell, DigitalTable
 from physadv.report.html import environment
 from physadv.report.rates import Difference, Rate
 from physadv.report.transfer import CONFIDENCE, TABLE_BY, Cell, Matrix
@@ -61,6 +62,83 @@ def _words(cell: Cell) -> str:
     ).replace(text.NBSP, " ")
 
 
+def digital_attacks_table(table: DigitalTable) -> Table:
+    """Digital attacks for a terminal."""
+    shown = Table(
+        "digital attack",
+        *table.victims,
+        box=box.SIMPLE_HEAD,
+        title=table.title,
+        pad_edge=False,
+        show_lines=True,
+        caption="; ".join(
+            [*digital_footnotes(table), *(f"{run}: {what}" for run, what in table.images.items())]
+        ),
+        caption_justify="left",
+    )
+    for row in table.rows:
+        found = (row.cells.get(victim) for victim in table.victims)
+        shown.add_row(
+            f"{row.attack}\nagainst {row.made_on}\nin {row.run}",
+            *(
+                text.NONE if cell is None else _digital_words(cell, victim == row.made_on)
+                for victim, cell in zip(table.victims, found, strict=True)
+            ),
+        )
+    return shown
+
+
+def digital_footnotes(table: DigitalTable) -> list[str]:
+    """What the figures of digital attacks mean."""
+    told = ["with the attack k/n and 95 % interval; then clean"]
+    if table.detectors:
+        told.append("whole photographs were changed, within the budget")
+    else:
+        told.append(
+            "of images read rightly before (where several victims were shown them: by all), those "
+            "that fool the victim once they are 8-bit files; clean: read rightly, of all"
+        )
+    told.append(f"{TRAINED} the attack was made against this victim")
+    return told
+
+
+def _digital_words(cell: DigitalCell, made_on: bool) -> str:
+    rate = cell.rate
+    limits = f" ({text.bare(rate.interval)})" if rate.interval else ""
+    clean = "" if cell.clean is None else f"\nclean {text.percent(cell.clean.value)}"
+    mark = TRAINED if made_on else ""
+    words = f"{text.percent(rate.value)}{mark} {text.counts(rate)}{limits}{clean}"
+    return words.replace(text.NBSP, " ")
+
+
+def digital_records(tables: Sequence[DigitalTable]) -> list[dict[str, Any]]:
+    """The digital attacks as plain values for JSON; shares from 0 to 1."""
+    return [
+        {
+            "measure": f"recall at {CONFIDENCE:g}" if table.detectors else "fooled after 8 bits",
+            "title": table.title,
+            "images": dict(table.images),
+            "victims": list(table.victims),
+            "rows": [
+                {
+                    "run": row.run,
+                    "attack": row.attack,
+                    "made_on": row.made_on,
+                    "cells": {
+                        victim: {
+                            "rate": _rate_record(cell.rate),
+                            "clean": None if cell.clean is None else _rate_record(cell.clean),
+                        }
+                        for victim, cell in row.cells.items()
+                    },
+                }
+                for row in table.rows
+            ],
+        }
+        for table in tables
+    ]
+
+
 def matrix_records(matrices: Sequence[Matrix]) -> list[dict[str, Any]]:
     """The matrices as plain values for JSON; shares from 0 to 1, None where not judged."""
     return [
@@ -91,7 +169,7 @@ def _record(cell: Cell) -> dict[str, Any]:
     gain = cell.gain
     return {
         **{
-            name: {"k": rate.k, "n": rate.n, "value": rate.value, "interval": _ends(rate)}
+            name: _rate_record(rate)
             for name, rate in (
                 ("artwork", cell.artwork),
                 ("noise", cell.noise),
@@ -104,12 +182,27 @@ def _record(cell: Cell) -> dict[str, Any]:
     }
 
 
+def _rate_record(rate: Rate) -> dict[str, Any]:
+    return {"k": rate.k, "n": rate.n, "value": rate.value, "interval": _ends(rate)}
+
+
 def _ends(figure: Rate | Difference) -> list[float] | None:
     return None if figure.interval is None else [figure.interval.low, figure.interval.high]
 
 
-def write_matrix(path: Path, matrices: Sequence[Matrix]) -> None:
+def write_matrix(
+    path: Path,
+    matrices: Sequence[Matrix],
+    digital: Sequence[DigitalTable] = (),
+    warnings: Sequence[str] = (),
+) -> None:
     """Write the matrices as one self-contained page.
+
+    Args:
+        path: Of the page.
+        matrices: Artworks by victims.
+        digital: Digital attacks by victims, shown below them.
+        warnings: What makes figures of one column not comparable.
 
     Raises:
         UserError: If it cannot be written.
@@ -121,6 +214,10 @@ def write_matrix(path: Path, matrices: Sequence[Matrix]) -> None:
             matrices=matrices,
             footnotes=footnotes,
             marks=marks,
+            digital=digital,
+            digital_footnotes=digital_footnotes,
+            trained=TRAINED,
+            warnings=warnings,
             text=text,
             confidence=CONFIDENCE,
         )

@@ -101,7 +101,7 @@ def transfer_matrices(runs: Sequence[Path]) -> list[Matrix]:
     """
     artworks: dict[str, Artwork] = {}
     tables = []
-    names = _names(runs)
+    names = run_names(runs)
     for run, name in zip(runs, names, strict=True):
         artworks[name] = load_artwork(run)
         trials = load_trials(run / TRIALS_NAME)
@@ -121,8 +121,12 @@ def transfer_matrices(runs: Sequence[Path]) -> list[Matrix]:
     return [_matrix(key, part, rows) for key, part in parts.items()]
 
 
-def _names(runs: Sequence[Path]) -> list[str]:
-    """A name for each run: its folder's, or its path where two folders share theirs."""
+def run_names(runs: Sequence[Path]) -> list[str]:
+    """A name for each run: its folder's, or its path where two folders share theirs.
+
+    Raises:
+        UserError: If a run is given twice.
+    """
     whole = [run.resolve() for run in runs]
     twice = next((run for n, run in enumerate(runs) if whole[n] in whole[:n]), None)
     if twice is not None:

@@ -341,3 +341,37 @@ def test_wrong_requests_to_detectors(tmp_path, capsys, words, message):
     assert call("--victim", "yolov8n", *words, "--out", tmp_path / "out") == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_beside_each_other_in_one_table(reds, tmp_path):
+    runs = [tmp_path / "one", tmp_path / "two"]
+    attack = ["--data", reds, "--attack", "fgsm", "--eps", 10 / 255, "--device", "cpu"]
+    assert call("--victim", "red_victim:make", *attack, "--out", runs[0]) == 0
+    both = ["--victim", "red_victim:make", "--transfer-to", "red_victim:make_lower"]
+    assert call(*both, *attack, "--attack", "deepfool", "--out", runs[1]) == 0
+    files = [tmp_path / "m.html", tmp_path / "m.json"]
+    assert call_physadv("matrix", *runs, "--out", files[0], "--json", files[1]) == 0
+    found = json.loads(files[1].read_text())
+    assert found["matrices"] == []
+    assert found["warnings"] == []
+    (table,) = found["digital"]
+    rows = {(row["run"], row["attack"], row["made_on"]): row["cells"] for row in table["rows"]}
+    name, lower = table["victims"]
+    eps = f"fgsm {10 / 255:g} linf"
+    assert list(rows) == [
+        ("one", eps, name),
+        ("two", eps, name),
+        ("two", eps, lower),
+        ("two", "deepfool", name),
+        ("two", "deepfool", lower),
+    ]
+    counts = {
+        key: {victim: (cell["rate"]["k"], cell["rate"]["n"]) for victim, cell in cells.items()}
+        for key, cells in rows.items()
+    }
+    # Ten steps: reds up to 9 above 100 cross that border, up to 7 cross the one at 98.
+    assert counts["one", eps, name] == {name: (3, 5)}
+    assert counts["two", eps, name] == {name: (3, 5), lower: (2, 5)}
+    assert rows["one", eps, name][name]["clean"]["k"] == 5
+    assert counts["two", "deepfool", lower] == {name: (5, 5), lower: (5, 5)}
+    assert call_physadv("matrix", runs[0], runs[0]) == 1

@@ -1,0 +1,204 @@
+"""Digital attacks beside artworks: what the folders of ``evaluate digital`` say of each victim."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from physadv.checks import UserError
+from physadv.data.files import read_json
+from physadv.report.crossing import crossings
+from physadv.report.detector_digital import summarise_sightings
+from physadv.report.digital import summarise_digital
+from physadv.report.rates import Rate
+from physadv.report.transfer import CONFIDENCE, run_names
+
+SAMPLES, TRANSFERS, DETECTIONS = "digital.parquet", "transfers.parquet", "detections.parquet"
+_CLEAN = "clean"  # the treatment of photographs that were not attacked
+
+
+@dataclass(frozen=True)
+class DigitalCell:
+    """One attack in front of one victim.
+
+    For classifiers ``rate`` is of images misread (read as the target) once they are 8-bit files,
+    among those read rightly before, and ``clean`` of those among all; for detectors both are
+    recalls at confidence 0.4. ``clean`` is None where it was not judged.
+    """
+
+    rate: Rate
+    clean: Rate | None
+
+
+@dataclass(frozen=True)
+class DigitalRow:
+    """An attack at one budget, made against one victim; ``cells`` by victim that was shown it."""
+
+    run: str
+    attack: str
+    made_on: str
+    cells: Mapping[str, DigitalCell]
+
+
+@dataclass(frozen=True)
+class DigitalTable:
+    """Attacks by victims, all of one measure. ``images`` says of each run what was attacked."""
+
+    title: str
+    detectors: bool
+    victims: tuple[str, ...]
+    rows: tuple[DigitalRow, ...]
+    images: Mapping[str, str]
+
+
+def is_digital(folder: Path) -> bool:
+    """Whether ``evaluate digital`` has written its results there."""
+    return any((folder / name).is_file() for name in (SAMPLES, DETECTIONS))
+
+
+def digital_tables(folders: Sequence[Path], first: Sequence[str] = ()) -> list[DigitalTable]:
+    """One table for each set of images, object and target, in the order of appearance.
+
+    Args:
+        folders: Of ``evaluate digital``.
+        first: Victims whose columns come first, in this order.
+
+    Raises:
+        UserError: If a folder is given twice, or a file in it cannot be read.
+    """
+    found: dict[str, tuple[bool, list[DigitalRow], dict[str, str]]] = {}
+    for folder, name in zip(folders, run_names(folders), strict=True):
+        facts = read_json(folder / "run.json")
+        detector = (folder / DETECTIONS).is_file()
+        try:
+            title = _title(facts, detector)
+            rows = (_of_detector if detector else _of_classifier)(folder, name, facts)
+            told = _images(facts, detector)
+        except KeyError as error:
+            raise UserError(
+                f"read {folder / 'run.json'}",
+                f"it does not say {error}",
+                "Run evaluate digital again, into a new folder.",
+            ) from error
+        _, known, images = found.setdefault(title, (detector, [], {}))
+        known += rows
+        images[name] = told
+    return [
+        DigitalTable(title, detector, _victims(rows, first), tuple(rows), images)
+        for title, (detector, rows, images) in found.items()
+    ]
+
+
+def other_weights(folders: Sequence[Path]) -> list[str]:
+    """Victims that go by one name in several folders, but with different weights, in words.
+
+    Raises:
+        UserError: If a ``run.json`` cannot be read.
+    """
+    known: dict[str, tuple[str, Path]] = {}
+    told = []
+    for folder in folders:
+        path = folder / "run.json"
+        for victim, weights in _weights(read_json(path) if path.is_file() else {}).items():
+            sha256, where = known.setdefault(victim, (weights, folder))
+            if sha256 != weights:
+                told.append(
+                    f"{victim} is another network in {folder} ({weights[:12]}) than in {where} "
+                    f"({sha256[:12]})"
+                )
+    return told
+
+
+def _weights(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Of the victims judged, the last time each was."""
+    judged = [entry for entry in facts.get("evaluations", []) if "weights_sha256" in entry]
+    found = {entry["victim"]: entry["weights_sha256"] for entry in judged}
+    if "weights" in facts:
+        found[facts["victim"]] = facts["weights"]
+    return found | dict(facts.get("transfer_to", {}))
+
+
+def _title(facts: Mapping[str, Any], detector: bool) -> str:
+    target = facts["target"]
+    if detector:
+        towards = f", attacked to be taken for {target}" if target else ""
+        return (
+            f"{facts['object']} still found at confidence {CONFIDENCE:g}, on photographs changed "
+            f"digitally{towards}"
+        )
+    return f"images of {facts['data']} {f'read as {target}' if target else 'misread'}, digitally"
+
+
+def _images(facts: Mapping[str, Any], detector: bool) -> str:
+    if detector:
+        return f"{len(facts['photographs'])} photographs of {facts['data']}"
+    return f"{facts['images']} images of {facts['folder']}, seed {facts['seed']}"
+
+
+def _of_classifier(folder: Path, name: str, facts: Mapping[str, Any]) -> list[DigitalRow]:
+    victim, norm = facts["victim"], facts["norm"]
+    samples = _rows(folder / SAMPLES, ("attack", "eps", "status", "success_8bit", "group"))
+    summaries = summarise_digital(samples, norm)
+    clean = summaries[0].clean if summaries else None
+    names = [victim, *facts["transfer_to"]]
+    if len(names) == 1:
+        return [
+            DigitalRow(
+                name,
+                one.title if one.eps is None else f"{one.title} {norm}",
+                victim,
+                {victim: DigitalCell(one.success_8bit, clean)},
+            )
+            for one in summaries
+        ]
+    budgets = {one.title: one.eps for one in summaries}
+    moved = _rows(folder / TRANSFERS, ("attack", "eps", "made_on", "judged_by", "fooled_8bit"))
+    return [
+        DigitalRow(
+            name,
+            matrix.title if budgets[matrix.title] is None else f"{matrix.title} {norm}",
+            made_on,
+            {
+                judge: DigitalCell(rate, clean if judge == victim else None)
+                for judge, rate in zip(names, line, strict=True)
+            },
+        )
+        for matrix in crossings(moved, names)
+        for made_on, line in zip(names, matrix.cells_8bit, strict=True)
+    ]
+
+
+def _of_detector(folder: Path, name: str, facts: Mapping[str, Any]) -> list[DigitalRow]:
+    victim = facts["victim"]
+    rows = _rows(folder / DETECTIONS, ("treatment", "sha256", "score", "near_score"))
+    found = {one.treatment: one.recall for one in summarise_sightings(rows, (CONFIDENCE,))}
+    clean = found.get(_CLEAN)
+    return [
+        DigitalRow(name, f"{title} linf", victim, {victim: DigitalCell(recall, clean)})
+        for title, recall in found.items()
+        if title != _CLEAN
+    ]
+
+
+def _rows(path: Path, needed: Sequence[str]) -> pl.DataFrame:
+    again = "Run evaluate digital again, into a new folder."
+    try:
+        found = pl.read_parquet(path)
+    except FileNotFoundError as error:
+        raise UserError(f"read {path}", "no such file", again) from error
+    except (PolarsError, OSError) as error:
+        raise UserError(f"read {path}", f"not a readable parquet file ({error})", again) from error
+    missing = [column for column in needed if column not in found.columns]
+    if missing:
+        raise UserError(f"read {path}", f"no column {', '.join(missing)}", again)
+    return found
+
+
+def _victims(rows: Sequence[DigitalRow], first: Sequence[str]) -> tuple[str, ...]:
+    judged = dict.fromkeys(victim for row in rows for victim in row.cells)
+    return tuple([victim for victim in first if victim in judged]) + tuple(
+        victim for victim in judged if victim not in first
+    )

@@ -1,0 +1,95 @@
+"""Digital attacks beside artworks: figures by hand, what is asked of the folders, and the page."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from physadv.checks import UserError
+from physadv.report.beside import digital_tables, is_digital, other_weights
+from physadv.report.matrix import digital_attacks_table, digital_records, write_matrix
+
+
+def detector_run(folder: Path, found: dict[str, int], **facts: object) -> Path:
+    """Ten people on ten photographs, of whom so many are found under each treatment."""
+    folder.mkdir(parents=True)
+    rows = [
+        {
+            "treatment": treatment,
+            "sha256": f"photo{n}",
+            "score": 0.8 if n < count else 0.3,
+            "near_score": 0.8,
+            "target_score": 0.0,
+        }
+        for treatment, count in found.items()
+        for n in range(10)
+    ]
+    pl.DataFrame(rows).write_parquet(folder / "detections.parquet")
+    told = {"victim": "yolo-n", "weights": "a" * 64, "object": "person", "target": ""}
+    told |= {"data": "people.json", "photographs": [f"photo{n}" for n in range(10)]} | facts
+    (folder / "run.json").write_text(json.dumps(told))
+    return folder
+
+
+def test_a_detector_s_recall_after_each_attack(tmp_path):
+    run = detector_run(tmp_path / "d", {"clean": 9, "noise 0.01": 8, "pgd 0.01": 1})
+    assert is_digital(run)
+    (table,) = digital_tables([run])
+    assert table.title == "person still found at confidence 0.4, on photographs changed digitally"
+    counts = {row.attack: row.cells["yolo-n"] for row in table.rows}
+    assert list(counts) == ["noise 0.01 linf", "pgd 0.01 linf"]
+    assert [(one.rate.k, one.rate.n) for one in counts.values()] == [(8, 10), (1, 10)]
+    assert {one.clean.k for one in counts.values()} == {9}
+    assert digital_attacks_table(table).row_count == 2
+
+
+def test_victims_of_one_measure_share_a_table_and_known_columns_come_first(tmp_path):
+    runs = [
+        detector_run(tmp_path / "n", {"clean": 9, "pgd 0.01": 1}),
+        detector_run(tmp_path / "s", {"clean": 9, "pgd 0.01": 4}, victim="yolo-s"),
+        detector_run(tmp_path / "t", {"clean": 9, "pgd 0.01": 4}, target="dog"),
+    ]
+    first, towards = digital_tables(runs, ["yolo-s"])
+    assert first.victims == ("yolo-s", "yolo-n")
+    assert [(row.run, list(row.cells)) for row in first.rows] == [
+        ("n", ["yolo-n"]),
+        ("s", ["yolo-s"]),
+    ]
+    assert "to be taken for dog" in towards.title
+    (one, _) = digital_records([first, towards])
+    assert one["rows"][1]["cells"]["yolo-s"]["rate"]["value"] == 0.4
+    write_matrix(tmp_path / "m.html", [], [first, towards], ["<i>yolo-n"])
+    page = (tmp_path / "m.html").read_text()
+    assert page.count('<td class="cell trained"') == 3
+    assert "&lt;i&gt;yolo-n" in page
+    assert "<h2>Artworks</h2>" not in page
+    assert not any(word in page for word in ("http://", "https://", "<script", "<link"))
+
+
+def test_other_weights_of_one_name_are_told(tmp_path):
+    same = detector_run(tmp_path / "d", {"clean": 9})
+    other = detector_run(tmp_path / "e", {"clean": 9}, weights="b" * 64)
+    judged = tmp_path / "run"
+    judged.mkdir()
+    entries = [{"victim": "yolo-n", "weights_sha256": letter * 64} for letter in "ba"]
+    (judged / "run.json").write_text(json.dumps({"evaluations": entries}))
+    assert other_weights([judged, same]) == []
+    (told,) = other_weights([judged, same, other])
+    assert "yolo-n is another network" in told
+    assert "bbbbbbbbbbbb" in told
+
+
+def test_wrong_folders_are_one_clear_error(tmp_path):
+    run = detector_run(tmp_path / "d", {"clean": 9})
+    with pytest.raises(UserError, match="given twice"):
+        digital_tables([run, run])
+    (run / "detections.parquet").write_bytes(b"nothing")
+    with pytest.raises(UserError, match="not a readable parquet"):
+        digital_tables([run])
+    pl.DataFrame({"treatment": ["clean"]}).write_parquet(run / "detections.parquet")
+    with pytest.raises(UserError, match="no column sha256, score"):
+        digital_tables([run])
+    (run / "run.json").write_text("{}")
+    with pytest.raises(UserError, match="does not say 'target'"):
+        digital_tables([run])
