@@ -28,6 +28,12 @@ _WORTH_ARRANGING = 2 * PROBED  # samples: with fewer, finding out costs more tha
 _VOTES = 9  # looks at an image where the model is random
 
 
+_BLIND = (
+    "no gradient reached some images: that they were not fooled says nothing about robustness; "
+    "square and hop-skip-jump need none"
+)
+
+
 def rounded(images: Tensor) -> Tensor:
     """Images as an 8-bit file keeps them."""
     return (images * 255).round_().div_(255)
@@ -243,6 +249,8 @@ class Problem(Passes):
         """Say what became of each sample."""
         blind = (self._backwards > 0) & ~self._felt & (self.grade == 0)
         self.best[blind] = self.images[blind]
+        if blind.any():
+            more_notes = (*more_notes, _BLIND)
         sizes = (self.best - self.images).abs_().flatten(2)
         l1 = sizes.sum(dim=(1, 2))
         if not l1.isfinite().all():

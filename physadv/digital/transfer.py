@@ -23,7 +23,7 @@ class TransferMatrix:
 
     Only images that every model reads as labelled are counted, so that all cells have one ``n``.
     ``shared`` [B] marks them; ``fooled`` and ``fooled_8bit`` [S,S,n] say which are misread: made
-    against the first index, judged by the second; as they are, and rounded to 8 bits.
+    against the first index, judged by the second; as they are, and still so rounded to 8 bits.
     """
 
     names: tuple[str, ...]
@@ -66,12 +66,9 @@ def transfer_matrix(
     shared = read_by_all(models, images, labels)
     clean, truth = images[shared], labels[shared]
     made = [attack(model, clean, truth).images for model in models.values()]
-    return TransferMatrix(
-        tuple(models),
-        shared,
-        torch.stack([misread(models, one, truth) for one in made]),
-        torch.stack([misread(models, rounded(one), truth) for one in made]),
-    )
+    plain = torch.stack([misread(models, one, truth) for one in made])
+    eight = torch.stack([misread(models, rounded(one), truth) for one in made])
+    return TransferMatrix(tuple(models), shared, plain, plain & eight)
 
 
 def transferred(

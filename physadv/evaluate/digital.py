@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from physadv.checks import UsageError, UserError
-from physadv.data.labelled import LabelledImages
+from physadv.data.labelledset import LabelledImages
 from physadv.digital.freezing import asked
 from physadv.digital.oracle import are_probabilities
 from physadv.digital.outcome import Adversarials

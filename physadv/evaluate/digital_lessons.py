@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from physadv.checks import UserError
-from physadv.data.labelled import LabelledImages
+from physadv.data.labelledset import LabelledImages
 from physadv.digital.catalog import ATTACKS
 from physadv.digital.momentum import momentum
 from physadv.digital.outcome import Adversarials

@@ -35,7 +35,8 @@ def transfer_rows(
         first: Number of the first image in the whole set.
 
     Returns:
-        Columns attack, eps, made_on, judged_by, image, fooled, fooled_8bit.
+        Columns attack, eps, made_on, judged_by, image, fooled, and fooled_8bit: rounded to 8 bits
+        too.
     """
     models = {victim.name: victim for victim in victims}
     shared = read_by_all(models, images, labels)
@@ -46,7 +47,8 @@ def transfer_rows(
         made = known[shared]
         if victim is not victims[0]:
             made = attack(victim, clean, truth).images
-        plain, eight = misread(models, made, truth), misread(models, rounded(made), truth)
+        plain = misread(models, made, truth)
+        eight = plain & misread(models, rounded(made), truth)
         frames += [
             pl.DataFrame(
                 {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from physadv.checks import UsageError, UserError, check_name
 from physadv.data.files import ENVIRONMENT_VARIABLE, external_folder, find_external
@@ -78,20 +78,28 @@ _DESCRIPTIONS = {
     "squeezenet": "SqueezeNet 1.0 (Deep Compression), 1,000 ImageNet classes, 227 px",
 }
 _EXTERNAL = {"lisa-cnn": lisa.WEIGHTS, "squeezenet": squeezenet.WEIGHTS}
-_CONTRACT = "It must accept [B,3,H,W] of any size and return [B,K]; resize inside it."
+_ANY_SIZE = (3, 64, 64)  # photographs come in any; this one is tried
 
 
-def load_victim(name: str, device: str = "cpu") -> ClassifierVictim:
+def load_victim(
+    name: str,
+    device: str = "cpu",
+    *,
+    shape_for: Callable[[int], tuple[int, int, int]] = lambda input_px: _ANY_SIZE,
+) -> ClassifierVictim:
     """A victim by name, or a user's own module as ``package.module:factory``.
 
     The factory takes no argument and returns a ``torch.nn.Module`` from [B,3,H,W] RGB in [0,1]
     to [B,K] logits, with any resize and normalisation inside. Its attribute ``class_names`` (K
-    strings), where there is one, names the classes; else they are "0" ... "K-1". The current
-    directory is searched for the module.
+    strings), where there is one, names the classes; else they are "0" ... "K-1". ``input_px``,
+    where there is one, is the side of the square that it resamples to, or that it must be shown.
+    The current directory is searched for the module.
 
     Args:
         name: A key of ``VICTIMS`` or ``package.module:factory``.
         device: A torch device.
+        shape_for: (C, H, W) of what a module of that ``input_px`` will be shown, 0 if it does not
+            say; tried at once. By default it must take any size.
 
     Raises:
         UsageError: If the name is unknown, or names nothing that can be imported and called.
@@ -99,7 +107,7 @@ def load_victim(name: str, device: str = "cpu") -> ClassifierVictim:
             working module.
     """
     if ":" in name:
-        return _plug_in(name).to(device)
+        return _plug_in(name, shape_for).to(device)
     do = "Your own: package.module:factory. This takes classifiers alone, no detectors."
     check_name("victim", name, VICTIMS, do)
     return VICTIMS[name]().to(device)
@@ -128,7 +136,7 @@ def _external_state(file: str) -> str:
     return f"found: {path}" if path.is_file() else f"missing: put it at {path}"
 
 
-def _plug_in(name: str) -> ClassifierVictim:
+def _plug_in(name: str, shape_for: Callable[[int], tuple[int, int, int]]) -> ClassifierVictim:
     factory = _import_factory(name)
     try:
         module = factory()
@@ -145,9 +153,8 @@ def _plug_in(name: str) -> ClassifierVictim:
             "Return a torch.nn.Module from [B,3,H,W] RGB in [0,1] to [B,K] logits.",
         )
     input_px = int(getattr(module, "input_px", 0))
-    return ClassifierVictim(
-        name, _class_names(name, module), module_sha256(module), input_px, module
-    )
+    names = _class_names(name, module, shape_for(input_px))
+    return ClassifierVictim(name, names, module_sha256(module), input_px, module)
 
 
 def _import_factory(name: str) -> Callable[[], object]:
@@ -176,8 +183,8 @@ def _import_factory(name: str) -> Callable[[], object]:
     return factory
 
 
-def _class_names(name: str, module: nn.Module) -> tuple[str, ...]:
-    count = _count_outputs(name, module)
+def _class_names(name: str, module: nn.Module, shape: tuple[int, int, int]) -> tuple[str, ...]:
+    count = _count_outputs(name, module, shape)
     given = getattr(module, "class_names", None)
     if given is None:
         return tuple(str(index) for index in range(count))
@@ -191,16 +198,29 @@ def _class_names(name: str, module: nn.Module) -> tuple[str, ...]:
     return names
 
 
-def _count_outputs(name: str, module: nn.Module) -> int:
+def _count_outputs(name: str, module: nn.Module, shape: tuple[int, int, int]) -> int:
     """K, by asking the module about one grey image."""
     tensor = next(module.parameters(), torch.zeros(()))
-    image = torch.full((1, 3, 64, 64), 0.5, device=tensor.device, dtype=tensor.dtype)
+    image = torch.full((1, *shape), 0.5, device=tensor.device, dtype=tensor.dtype)
+    contract = (
+        "It must take images [B,3,H,W] of any size and return logits [B,K]; resize inside it."
+        if shape == _ANY_SIZE
+        else f"It must take images [B,{','.join(map(str, shape))}] and return logits [B,K]; an "
+        "attribute input_px asks for another size of photographs."
+    )
     try:
         with torch.no_grad():
-            shape = list(module.eval()(image).shape)
+            answer = module.eval()(image)
     except Exception as error:
         found = f"it fails on a {list(image.shape)} image ({type(error).__name__}: {error})"
-        raise UserError(f"victim {name!r}", found, _CONTRACT) from error
-    if len(shape) != 2 or shape[0] != 1:
-        raise UserError(f"victim {name!r}", f"{shape} for a {list(image.shape)} image", _CONTRACT)
-    return shape[1]
+        raise UserError(f"victim {name!r}", found, contract) from error
+    if not isinstance(answer, Tensor):
+        raise UserError(
+            f"victim {name!r}",
+            f"it returns a {type(answer).__name__}",
+            "Wrap the model so that it returns its logits [B,K] alone.",
+        )
+    if answer.ndim != 2 or len(answer) != 1:
+        found = f"{list(answer.shape)} for a {list(image.shape)} image"
+        raise UserError(f"victim {name!r}", found, contract)
+    return answer.shape[1]

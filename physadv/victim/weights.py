@@ -5,7 +5,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import nn
+from torch import nn, uint8
 
 from physadv.checks import UserError
 from physadv.data.files import BUNDLED, read_json, sha256_of
@@ -91,5 +91,5 @@ def module_sha256(module: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
         digest.update(f"{name}:{tensor.dtype}:{list(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().numpy().tobytes())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(uint8).numpy().data)
     return digest.hexdigest()

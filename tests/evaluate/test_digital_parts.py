@@ -10,7 +10,8 @@ from PIL import Image
 from torch import nn
 
 from physadv.checks import UsageError, UserError
-from physadv.data.labelled import LabelledImages, read_labelled
+from physadv.data.labelled import read_labelled
+from physadv.data.labelledset import LabelledImages
 from physadv.evaluate.digital import evaluate_digital
 from physadv.evaluate.digital_lessons import set_apart
 from physadv.evaluate.digital_parts import Parts

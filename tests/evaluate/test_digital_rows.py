@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from physadv.checks import UsageError, UserError
-from physadv.data.labelled import LabelledImages
+from physadv.data.labelledset import LabelledImages
 from physadv.evaluate.detector_digital import check_detector_attacks
 from physadv.evaluate.digital import evaluate_digital
 from physadv.evaluate.digital_lessons import _Reluctant
