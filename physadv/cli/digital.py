@@ -1,44 +1,44 @@
 """evaluate digital: the standard attacks on labelled images."""
 
-import shlex
-import sys
 import time
-from datetime import UTC, datetime
 from enum import StrEnum
+from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
 from physadv.checks import UsageError
 from physadv.cli.console import goes_on, out, progress_line
 from physadv.cli.detector_digital import detector_digital
-from physadv.cli.digital_record import attack_records, transfer_records
+from physadv.cli.digital_results import PAGE, keep_digital
 from physadv.cli.options import Device, Seed
 from physadv.data.environment import choose_device, versions
-from physadv.data.files import atomic_path, write_json
-from physadv.data.labelled import read_labelled
+from physadv.data.labelled import image_shape, read_labelled
 from physadv.engine.heap import keep_freed_memory
 from physadv.evaluate.digital import evaluate_digital
 from physadv.evaluate.digital_lessons import set_apart
 from physadv.evaluate.digital_parts import Parts, check_folder
 from physadv.evaluate.digital_plan import check_distinct, plan_attacks
 from physadv.evaluate.journal import key_of
-from physadv.report.beside import SAMPLES, TRANSFERS
-from physadv.report.crossing import Crossing, crossing_table, crossings
-from physadv.report.digital import (
-    USUAL,
-    digital_table,
-    summarise_digital,
-    worst_case,
-    write_digital,
-)
 from physadv.victim.catalog import load_victim
 from physadv.victim.identity import identity
 
-EXAMPLES, PAGE = "examples.npz", "digital.html"
 DETECTOR_STEPS = 20
+_LESSONS = 300  # images that are learnt from
+
+
+def number(text: str) -> float:
+    """A decimal number or a fraction.
+
+    Raises:
+        typer.BadParameter: If it is neither.
+    """
+    try:
+        return float(Fraction(str(text).strip()))
+    except (ValueError, ZeroDivisionError):
+        raise typer.BadParameter(f"{text!r} is no number. Give e.g. 0.03 or 8/255.") from None
 
 
 class NormName(StrEnum):
@@ -80,7 +80,11 @@ def digital(
     folder: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="New folder to write.")],
     eps: Annotated[
         list[float] | None,
-        typer.Option(help="Budget on the scale of [0,1] pixels; may be repeated."),
+        typer.Option(
+            metavar="NUMBER",
+            parser=number,
+            help="Budget on the scale of [0,1] pixels, as 0.03 or 8/255; may be repeated.",
+        ),
     ] = None,
     transfer_to: Annotated[
         list[str] | None,
@@ -95,14 +99,23 @@ def digital(
     ),
     steps: Annotated[
         int | None,
-        typer.Option(help="Steps of attacks that have them (default: their own).", min=1),
+        typer.Option(
+            help="Steps of attacks that have them; of hop-skip-jump, along the border (default: "
+            "their own).",
+            min=1,
+        ),
+    ] = None,
+    queries: Annotated[
+        int | None,
+        typer.Option(help="Looks at the victim that square may take (default: 1000).", min=1),
     ] = None,
     step_size: Annotated[
         float | None,
         typer.Option(
             help="Length of a step, of attacks that take one; of carlini-wagner, Adam's "
             "(default: theirs).",
-            min=0,
+            metavar="NUMBER",
+            parser=number,
         ),
     ] = None,
     restarts: Annotated[
@@ -129,13 +142,13 @@ def digital(
     ] = None,
     count: Annotated[int, typer.Option(help="Images to draw from the set.", min=1)] = 1000,
     learn_from: Annotated[
-        int,
+        int | None,
         typer.Option(
             help="Other images of the set that substitute and universal learn from; images of one "
-            "sign stay together.",
+            "sign stay together (default: 300).",
             min=1,
         ),
-    ] = 300,
+    ] = None,
     object_name: Annotated[
         str,
         typer.Option("--object", metavar="CLASS", help="On a detector: what it is to miss."),
@@ -154,12 +167,12 @@ def digital(
     """Attack a classifier's images digitally: accuracy, robust accuracy, norms, pictures."""
     check_folder(folder)
     if data.suffix == ".json":
-        own = (transfer_to, step_size, restarts, loss, objective, noise_kind)
+        own = (transfer_to, step_size, queries, restarts, loss, objective, noise_kind, learn_from)
         if norm is not NormName.linf or any(value is not None for value in own):
             raise UsageError(
                 f"attack the detector {victim}",
-                "--transfer-to, --step-size, --restarts, --loss, --objective, --noise-kind and "
-                "norms but linf are for classifiers",
+                "--transfer-to, --step-size, --queries, --restarts, --loss, --objective, "
+                "--noise-kind, --learn-from and norms but linf are for classifiers",
                 "Leave them out.",
             )
         detector_digital(
@@ -185,22 +198,31 @@ def digital(
     settings = {
         "steps": steps,
         "step_size": step_size,
+        "queries": queries,
         "restarts": restarts,
         "loss": loss,
         "objective": objective,
         "kind": noise_kind,
     }
     tasks = plan_attacks(attack, eps or [], norm.value, settings, seed, targeted=bool(target))
+    learns = any(task.learns for task in tasks)
+    if learn_from is not None and not learns:
+        raise UsageError(
+            f"--learn-from {learn_from}", f"no use to {', '.join(attack)}", "Leave it out."
+        )
     keep_freed_memory()
     chosen = choose_device(device)
     check_distinct([victim, *(transfer_to or [])])
-    loaded = load_victim(victim).to(chosen)
+    shape_for = partial(image_shape, data)
+    loaded = load_victim(victim, shape_for=shape_for).to(chosen)
     target_index = loaded.class_index(target) if target else None
-    others = [load_victim(name).to(chosen) for name in transfer_to or []]
-    learns = any(task.learns for task in tasks)
-    more = learn_from if learns else 0
-    images = read_labelled(data, count=count, more=more, size_px=loaded.input_px, seed=seed)
-    images, lesson = set_apart(images, learn_from, seed) if learns else (images, None)
+    shape = shape_for(loaded.input_px)
+    others = [
+        load_victim(name, shape_for=lambda own_px: shape).to(chosen) for name in transfer_to or []
+    ]
+    lessons = (learn_from or _LESSONS) if learns else 0
+    images = read_labelled(data, count=count, more=lessons, size_px=loaded.input_px, seed=seed)
+    images, lesson = set_apart(images, lessons, seed) if learns else (images, None)
     started = time.monotonic()
     known = [identity(one) for one in (loaded, *others)]
     parts = Parts(
@@ -211,6 +233,7 @@ def digital(
             [None if one is None else one.sha256() for one in (images, lesson)],
             target_index,
             chosen.type,
+            seed,
             versions(),
         ),
     )
@@ -226,72 +249,18 @@ def digital(
             seed=seed,
             progress=line.update,
         )
-    attacked = result.samples["image"].n_unique()
-    command = shlex.join(["physadv", *sys.argv[1:]])
-    facts = {
-        "victim": loaded.name,
-        "weights": loaded.weights_sha256,
-        "data": images.kind,
-        "images": attacked,
-        "learnt_from": 0 if lesson is None else len(lesson.images),
-        "target": "" if target_index is None else loaded.class_names[target_index],
-        "seed": seed,
-        "device": str(chosen),
-        "version": versions()["physadv"],
-        "command": command,
-        "transfer_to": {one.name: one.weights_sha256 for one in others},
-    }
-    matrices: list[Crossing] = []
-    if result.transfers is not None:
-        matrices = crossings(result.transfers, [loaded.name, *(one.name for one in others)])
-        with atomic_path(folder / TRANSFERS) as temporary:
-            result.transfers.write_parquet(temporary)
-    with atomic_path(folder / SAMPLES) as temporary:
-        result.samples.write_parquet(temporary)
-    with atomic_path(folder / EXAMPLES) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, **result.examples)  # type: ignore[arg-type]
-    summaries = summarise_digital(result.samples, norm.value)
-    write_json(
-        folder / "run.json",
-        {
-            **facts,
-            "folder": str(data),
-            "norm": norm.value,
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": round(time.monotonic() - started, 1),
-            "versions": versions(),
-            "attacks": attack_records(summaries, result.notes),
-            "transfers": transfer_records(matrices),
-        },
-    )
-    write_digital(
-        folder / PAGE,
-        result.samples,
-        result.examples,
-        result.example_rows,
-        result.notes,
-        facts,
-        loaded.class_names if images.kind == "GTSRB" else images.class_names,
+    keep_digital(
+        folder,
+        data,
+        images,
+        [loaded, *others],
+        tasks,
+        result,
         norm.value,
-        matrices,
+        learnt_from=0 if lesson is None else len(lesson.images),
+        target="" if target_index is None else loaded.class_names[target_index],
+        seed=seed,
+        seconds=time.monotonic() - started,
     )
-    if summaries:
-        clean = summaries[0]
-        out.print(
-            f"{loaded.name} on {attacked} images of {images.kind}: top 1 "
-            f"{clean.clean.k}/{clean.clean.n}, top 5 {clean.clean_top5.k}/{clean.clean_top5.n}"
-        )
-    out.print(digital_table(summaries, norm.value))
-    for value in sorted(set(eps or [])):
-        rate = worst_case(result.samples, norm.value, value)
-        out.print(f"worst case within {norm.value} {value:g}: read rightly {rate.k}/{rate.n}")
-    for matrix in matrices:
-        out.print(crossing_table(matrix))
-    if others and not matrices:
-        out.print("transfer: no image is read as labelled by every victim")
-    for one in summaries:
-        odd = [f"{many} {status}" for status, many in one.statuses if status not in USUAL]
-        for note in (*odd, *result.notes[one.title]):
-            out.print(f"{one.title}: {note}", markup=False)
     parts.remove()
     out.print(str(folder / PAGE), markup=False)

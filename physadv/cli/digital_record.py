@@ -1,6 +1,7 @@
 """What ``evaluate digital`` writes to run.json of its attacks."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from physadv.report.crossing import Crossing
 from physadv.report.digital import AttackSummary
@@ -10,12 +11,15 @@ Record = dict[str, object]
 
 
 def attack_records(
-    summaries: Sequence[AttackSummary], notes: Mapping[str, Sequence[str]]
+    summaries: Sequence[AttackSummary],
+    notes: Mapping[str, Sequence[str]],
+    settings: Mapping[str, Mapping[str, Any]],
 ) -> list[Record]:
     """One record an attack and budget."""
     return [
         {
             "attack": one.title,
+            "settings": dict(settings[one.title]),
             "success": _rate(one.success),
             "success_8bit": _rate(one.success_8bit),
             "accuracy": _rate(one.after),

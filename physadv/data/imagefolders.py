@@ -11,6 +11,7 @@ from physadv.data.files import read_image_rgb
 from physadv.data.labelledset import Array, Choice, LabelledImages
 
 _IMAGES = {".jpg", ".jpeg", ".png", ".ppm", ".bmp"}
+FOLDER_KIND = "ImageNet folder"
 CROPPED_PX = 224  # ImageNet's usual centre crop
 _RESIZED = 256  # and its short side before
 
@@ -77,7 +78,7 @@ def _photographs(
     images = [_centre(read_image_rgb(folder / file), size_px) for file in files]
     stacked = np.stack(images).transpose(0, 3, 1, 2)
     return LabelledImages(
-        "ImageNet folder",
+        FOLDER_KIND,
         np.ascontiguousarray(stacked),
         np.array(labels, dtype=np.int64),
         names,

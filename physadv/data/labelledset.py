@@ -33,10 +33,9 @@ class LabelledImages:
     spare: tuple[bool, ...] = ()
 
     @property
-    def numbered(self) -> bool:
-        """Whether classes have no names that a victim would know: numbers, or WordNet's ids."""
-        counted = tuple(str(n) for n in range(len(self.class_names)))
-        return self.class_names == counted or all(map(_WORDNET.fullmatch, self.class_names))
+    def in_wordnet(self) -> bool:
+        """Whether classes go by WordNet's numbers, as in ImageNet's own folders."""
+        return all(map(_WORDNET.fullmatch, self.class_names))
 
     @property
     def groups(self) -> tuple[str, ...]:

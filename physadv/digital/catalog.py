@@ -48,6 +48,14 @@ ATTACKS: dict[str, Callable[..., Adversarials]] = {
 }
 """Every attack on (model, images, labels)."""
 
+OWN_NORM = {
+    "carlini-wagner": "l2",
+    "carlini-wagner-linf": "linf",
+    "carlini-wagner-l0": "l0",
+    "ddn": "l2",
+}
+"""What those attacks of ``SMALLEST`` keep small that have no choice."""
+
 LEARNED: dict[str, Callable[..., Any]] = {
     "substitute": momentum,
     "universal": train_universal,

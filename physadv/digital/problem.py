@@ -249,7 +249,7 @@ class Problem(Passes):
         """Say what became of each sample."""
         blind = (self._backwards > 0) & ~self._felt & (self.grade == 0)
         self.best[blind] = self.images[blind]
-        if blind.any():
+        if (blind & self._right).any():
             more_notes = (*more_notes, _BLIND)
         sizes = (self.best - self.images).abs_().flatten(2)
         l1 = sizes.sum(dim=(1, 2))

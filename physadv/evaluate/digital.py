@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from physadv.checks import UsageError, UserError
+from physadv.data.imagefolders import FOLDER_KIND
 from physadv.data.labelledset import LabelledImages
 from physadv.digital.freezing import asked
 from physadv.digital.oracle import are_probabilities
@@ -19,6 +20,7 @@ from physadv.evaluate.digital_lessons import Attacker
 from physadv.evaluate.digital_parts import Part, Parts, kept
 from physadv.evaluate.digital_plan import Task, check_distinct
 from physadv.evaluate.transfers import transfer_rows
+from physadv.seeding import seed_for
 from physadv.victim.protocol import ClassifierVictim
 
 EXAMPLES = 6
@@ -64,7 +66,7 @@ def evaluate_digital(
             are left out. Not with ``others``.
         others: Victims that every attack is made against too; what each finds is shown to all.
         parts: Where finished batches are kept, and taken from. None keeps nothing.
-        seed: Decides the draws of attacks that learn first.
+        seed: Decides the draws of attacks that learn first, and of a victim that is random.
         progress: Called with a title, images done, images in all.
 
     Raises:
@@ -89,7 +91,7 @@ def evaluate_digital(
         told: dict[str, None] = {}
         for start in range(0, len(images), _BATCH):
             batch, truth = (one[start : start + _BATCH] for one in (images, labels))
-            make = partial(_part, attacker, task, victims, batch, truth, start)
+            make = partial(_part, attacker, task, victims, batch, truth, start, seed)
             part = kept(parts, f"{number:03d}-{start:06d}", make)
             frames.append(part.samples)
             if part.transfers is not None:
@@ -119,10 +121,25 @@ def _part(
     images: Tensor,
     labels: Tensor,
     start: int,
+    seed: int,
 ) -> Part:
     """One task on one batch, whose first image is number ``start`` of the set."""
     victim = victims[0]
     images, labels = images.to(victim.device), labels.to(victim.device)
+    with torch.random.fork_rng(list(range(torch.cuda.device_count()))):
+        torch.manual_seed(seed_for(seed, "digital", task.title, start))
+        return _attacked(attacker, task, victims, images, labels, start)
+
+
+def _attacked(
+    attacker: Attacker,
+    task: Task,
+    victims: Sequence[ClassifierVictim],
+    images: Tensor,
+    labels: Tensor,
+    start: int,
+) -> Part:
+    victim = victims[0]
     found = attacker.attack(task, victim, images, labels)
     misread = found.success
     if attacker.target_index is not None:  # a target that is missed may be for a third class
@@ -211,10 +228,22 @@ def _answer(
 
 def _check_classes(victim: ClassifierVictim, data: LabelledImages) -> None:
     names = [_plain(name) for name in victim.class_names]
-    if names == [str(n) for n in range(len(names))]:
-        return  # a module without names: its outputs are taken in the set's order
+    outputs, classes = len(names), len(data.class_names)
+    nameless = data.in_wordnet or names == [str(n) for n in range(outputs)]
+    whole = data.in_wordnet or data.kind != FOLDER_KIND
+    if outputs < classes or (nameless and whole and outputs != classes):
+        raise UserError(
+            f"attack {victim.name} on {data.kind}",
+            f"it tells {outputs} classes, the set has {classes}",
+            "Folders named by WordNet are numbered in their order: give one for every class of the "
+            "victim, empty where it has no images; or a labels.csv of file,class_index."
+            if data.in_wordnet
+            else "Give a victim of these classes.",
+        )
+    if nameless:
+        return  # outputs are taken in the set's order
     for label in sorted(set(data.labels.tolist())):
-        known = names[label] if label < len(names) else "nothing"
+        known = names[label]
         if known != _plain(data.class_names[label]):
             raise UserError(
                 f"attack {victim.name} on {data.kind}",

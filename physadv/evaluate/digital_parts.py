@@ -43,6 +43,8 @@ def check_folder(folder: Path) -> None:
     Raises:
         UserError: If it holds something else.
     """
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"write to {folder}", "it is not a folder", "Give a new folder.")
     if not folder.is_dir() or (folder / FOLDER / _PLAN).is_file():
         return
     if any(folder.iterdir()):

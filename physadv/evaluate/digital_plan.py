@@ -7,7 +7,7 @@ from typing import Any, get_args, get_type_hints
 
 from physadv.checks import UsageError, check_name
 from physadv.digital.apgd import TARGETED_DLR
-from physadv.digital.catalog import ATTACKS, LEARNED
+from physadv.digital.catalog import ATTACKS, LEARNED, OWN_NORM
 from physadv.digital.losses import LOSSES
 from physadv.digital.noise import KINDS
 from physadv.digital.norms import check_budget
@@ -15,6 +15,8 @@ from physadv.digital.objectives import OBJECTIVES
 from physadv.digital.outcome import Adversarials
 
 _FLAGS = {"kind": "noise_kind"}  # options that the command line calls by another name
+_ALSO = {"iterations": "steps"}  # parameters that are set by another option
+_NOT_SET = {"targets", "starts", "seed"}  # here; the rest of what an attack takes is its settings
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,21 @@ class Task:
     def title(self) -> str:
         """For people."""
         return self.attack if self.eps is None else f"{self.attack} {self.eps:g}"
+
+    @property
+    def own_norm(self) -> str | None:
+        """What it keeps small whatever norm was asked for; None if that was its to choose."""
+        return OWN_NORM.get(self.attack)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Everything that decides the attack but seed and target; None is the attack's own rule."""
+        known = inspect.signature(check_attack(self.attack)).parameters.values()
+        return {
+            one.name: self.options.get(one.name, one.default)
+            for one in known
+            if one.kind is one.KEYWORD_ONLY and one.name not in _NOT_SET
+        }
 
     @property
     def learns(self) -> bool:
@@ -70,8 +87,9 @@ def plan_attacks(
             raise UsageError(
                 f"attack {name} towards a target", "it has none to choose", "Leave --target out."
             )
-        options = {key: value for key, value in settings.items() if key in known}
-        used |= options.keys()
+        wanted = {_ALSO.get(key, key): key for key in known}
+        options = {wanted[key]: value for key, value in settings.items() if key in wanted}
+        used |= settings.keys() & wanted.keys()
         _check_settings(name, options)
         if "seed" in known:
             options["seed"] = seed
@@ -130,6 +148,10 @@ def check_distinct(names: Sequence[str]) -> None:
 
 
 def _check_settings(name: str, options: Mapping[str, Any]) -> None:
+    if options.get("step_size", 1) <= 0:
+        raise UsageError(
+            f"steps of {options['step_size']:g}", "they lead nowhere", "Give a length above 0."
+        )
     if "loss" in options:
         check_name("loss", options["loss"], [*LOSSES, *([TARGETED_DLR] if name == "apgd" else [])])
     if "objective" in options:

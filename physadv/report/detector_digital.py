@@ -16,6 +16,7 @@ from physadv.report.html import environment
 from physadv.report.pictures import Picture, embed
 from physadv.report.rates import Rate, rate_over
 from physadv.seeding import generator_for
+from physadv.stats.intervals import MIN_CLUSTERS
 
 CONFIDENCES = (0.25, 0.4, 0.5)
 TEMPLATE = "detector_digital.html.j2"
@@ -94,6 +95,23 @@ def _plain(rate: Rate) -> str:
     return f"{text.percent(rate.value)} {text.counts(rate)}{limits}".replace(text.NBSP, " ")
 
 
+def interval_note(found: Sequence[Sighting]) -> str:
+    """How the intervals of these rates were found, or why there are none, in sentences."""
+    rates = [rate for one in found for rate in (one.recall, one.near, one.targeted) if rate.n]
+    if any(rate.interval is None for rate in rates):
+        return f"No intervals: they take {MIN_CLUSTERS} photographs with objects, here are fewer."
+    drawn = [rate.method.startswith("bootstrap") for rate in rates]
+    told = []
+    if any(drawn):
+        told.append("Intervals resample photographs, 95 %.")
+    if not all(drawn):
+        where = "where all photographs agree: " if any(drawn) else ""
+        told.append(f"Intervals {where}Wilson, 95 %, each photograph one trial.")
+    if any(rate.exact for rate in rates):
+        told.append("In brackets, at 0 and 100 %: Clopper and Pearson's exact interval.")
+    return " ".join(told)
+
+
 def write_detector_digital(
     path: Path,
     rows: pl.DataFrame,
@@ -122,12 +140,14 @@ def write_detector_digital(
         ]
         for n in order[:_PHOTOGRAPHS]
     ]
+    sightings = summarise_sightings(rows)
     page = (
         environment()
         .get_template(TEMPLATE)
         .render(
             facts=facts,
-            sightings=summarise_sightings(rows),
+            sightings=sightings,
+            intervals=interval_note(sightings),
             confidences=CONFIDENCES,
             gallery=gallery,
             text=text,

@@ -18,6 +18,7 @@ from physadv.evaluate.detector_digital import (
 from physadv.evaluate.digital_parts import Parts
 from physadv.evaluate.matching import look_at
 from physadv.report.detector_digital import (
+    interval_note,
     sighting_table,
     summarise_sightings,
     write_detector_digital,
@@ -106,6 +107,33 @@ def test_counts_are_of_scores_at_or_above_the_confidence():
         ("pgd 0.1", 0.5, 0, 1, 2),
     ]
     assert sighting_table(summarise_sightings(rows), "dog").row_count == 6
+
+
+@pytest.mark.parametrize(
+    ("photographs", "objects", "found", "expected"),
+    [
+        (4, 2, 3, ["take 8 photographs", "here are fewer"]),
+        (4, 1, 4, ["Intervals Wilson, 95 %", "Clopper"]),
+        (9, 2, 3, ["Intervals resample photographs", "where all photographs agree: Wilson"]),
+        (9, 2, 0, ["Intervals Wilson, 95 %"]),
+    ],
+)
+def test_the_note_tells_of_the_intervals_that_are_there(photographs, objects, found, expected):
+    count = photographs * objects
+    score = [0.9 * (n < found) for n in range(count)]
+    rows = pl.DataFrame(
+        {
+            "treatment": ["clean"] * count,
+            "sha256": [str(n // objects) for n in range(count)],
+            "score": score,
+            "near_score": score,
+            "target_score": [0.0] * count,
+        }
+    )
+    note = interval_note(summarise_sightings(rows))
+    assert all(words in note for words in expected)
+    assert ("resample" in note) == any("resample" in words for words in expected)
+    assert ("Clopper" in note) == any("Clopper" in words for words in expected)
 
 
 def test_wrong_requests():

@@ -2,11 +2,13 @@
 
 import re
 
+import numpy as np
 import polars as pl
 import pytest
+from matplotlib.colors import to_hex
 
 from physadv.report.crossing import crossing_table, crossings
-from physadv.report.digital import summarise_digital, worst_case
+from physadv.report.digital import summarise_digital, worst_case, write_digital
 from physadv.report.robustness import all_norms, norm_histogram, robustness_curve
 from physadv.stats.intervals import wilson
 
@@ -95,15 +97,20 @@ def test_images_of_one_object_widen_intervals(samples):
     assert "bootstrap over" in worst.method
 
 
-def test_noise_that_passes_its_eps_is_drawn_where_it_is(monkeypatch):
-    samples = rows("noise", 0.05, [0.4, 0.3, None, None, None, None])
-    drawn = []
+@pytest.fixture
+def drawn(monkeypatch):
+    """What the first axes of the figure made last hold."""
+    figures = []
     monkeypatch.setattr(
-        "physadv.report.robustness.svg_text",
-        lambda figure, title: drawn.extend(figure.axes[0].lines) or "",
+        "physadv.report.robustness.svg_text", lambda figure, title: figures.append(figure) or ""
     )
-    robustness_curve(samples, "linf")
-    assert drawn[0].get_xdata().tolist() == [0.0, 0.3, 0.4]
+    return lambda kind="lines": list(getattr(figures[-1].axes[0], kind))
+
+
+def test_noise_that_passes_its_eps_is_drawn_where_it_is(drawn):
+    robustness_curve(rows("noise", 0.05, [0.4, 0.3, None, None, None, None]), "linf")
+    (line,) = drawn()
+    assert line.get_xdata().tolist()[:-1] == [0.0, 0.3, 0.4]
 
 
 def test_plots_name_every_attack_and_what_they_show(samples):
@@ -122,25 +129,134 @@ def test_plots_name_every_attack_and_what_they_show(samples):
     assert all_norms(nothing) is None
 
 
-@pytest.mark.parametrize("budgets_only", [True, False])
-def test_the_worst_case_is_drawn_below_every_attack(samples, budgets_only, monkeypatch):
-    drawn = {}
+def read_at(line, x: float) -> float:
+    """The height of a drawn line at x, as its style joins the points."""
+    places, shares = line.get_data()
+    if line.get_drawstyle() == "default":
+        return float(np.interp(x, places, shares))
+    return float(shares[np.searchsorted(places, x, side="right") - 1])
 
-    def read(figure, title):
-        drawn.update({line.get_label(): line for line in figure.axes[0].lines})
-        return ""
 
-    monkeypatch.setattr("physadv.report.robustness.svg_text", read)
-    if budgets_only:
-        noise = samples.filter(pl.col("attack") == "fgsm").with_columns(attack=pl.lit("noise"))
-        samples = pl.concat([samples.drop_nulls("eps"), noise])
+def with_noise(samples: pl.DataFrame) -> pl.DataFrame:
+    noise = samples.filter(pl.col("attack") == "fgsm").with_columns(attack=pl.lit("noise"))
+    return pl.concat([samples.drop_nulls("eps"), noise])
+
+
+def of_a_random_model(samples: pl.DataFrame) -> pl.DataFrame:
+    """The last attack saw image 5 wrongly before it changed anything, and image 6 rightly."""
+    last = pl.col("attack") == samples["attack"][-1]
+    for image, seen, status in ((5, 1, "already wrong"), (6, 0, "failed")):
+        here = last & (pl.col("image") == image)
+        samples = samples.with_columns(
+            pl.when(here).then(seen).otherwise("clean_prediction").alias("clean_prediction"),
+            pl.when(here).then(pl.lit(status)).otherwise("status").alias("status"),
+        )
+    return samples
+
+
+@pytest.mark.parametrize("change", [lambda samples: samples, with_noise, of_a_random_model])
+def test_the_worst_case_is_drawn_below_every_attack(samples, change, drawn):
+    samples = change(samples)
     robustness_curve(samples, "linf")
-    worst = drawn["worst case"]
-    assert worst.get_drawstyle() == ("default" if budgets_only else "steps-post")
-    at = dict(zip(*worst.get_data(), strict=True))
+    lines = drawn()
+    (worst,) = (line for line in lines if line.get_label() == "worst case")
+    attacks = [line for line in lines if line is not worst]
+    assert len(attacks) == 2
+    end = max(line.get_xdata().max() for line in attacks)
+    for x in [*np.linspace(0, end, 400), *(x for line in lines for x in line.get_xdata())]:
+        assert read_at(worst, x) <= min(read_at(line, x) for line in attacks) + 1e-9
+    assert worst.get_ydata()[0] == pytest.approx(100 * worst_case(samples, "linf", -1).value)
     for eps in (0.0, 0.1, 0.2):
         share = 100 * worst_case(samples, "linf", eps).value
-        assert at[max(place for place in at if place <= eps + 1e-9)] == pytest.approx(share)
+        assert read_at(worst, eps + 1e-9) == pytest.approx(share)
+
+
+def test_an_attack_is_a_step_with_a_mark_at_each_budget(samples, drawn):
+    robustness_curve(samples, "linf")
+    lines = {line.get_label(): line for line in drawn()}
+    fgsm, free = lines["fgsm"], lines["deepfool"]
+    assert {line.get_drawstyle() for line in lines.values()} == {"steps-post"}
+    assert fgsm.get_xdata()[fgsm.get_markevery()].tolist() == [0.1, 0.2]
+    assert [7 * read_at(fgsm, x) / 100 for x in (0, 0.09, 0.1, 0.19, 0.2, 0.3)] == pytest.approx(
+        [6, 6, 5, 5, 4, 4]
+    )
+    assert [7 * read_at(free, x) / 100 for x in (0, 0.05, 0.16, 0.36)] == pytest.approx(
+        [6, 5, 4, 2]
+    )
+    assert list(lines).index("worst case") == 0
+    assert lines["worst case"].get_linewidth() > 3 * fgsm.get_linewidth()
+
+
+def test_an_attack_has_one_colour_in_all_figures(samples, drawn):
+    robustness_curve(samples, "linf")
+    colours = {line.get_label(): to_hex(line.get_color()) for line in drawn()}
+    norm_histogram(samples, "l2")
+    free = {one.get_label(): to_hex(one.get_edgecolor()) for one in drawn("patches")}
+    assert free == {"deepfool": colours["deepfool"]}
+    all_norms(samples)
+    lengths = {one.get_label(): to_hex(one.get_edgecolor()) for one in drawn("patches")}
+    assert lengths == {
+        "fgsm 0.1": colours["fgsm"],
+        "fgsm 0.2": colours["fgsm"],
+        "deepfool": colours["deepfool"],
+    }
+    assert len({one.get_linestyle() for one in drawn("patches")[:2]}) == 2
+
+
+def test_a_random_model_must_read_an_image_rightly_in_every_clean_look(samples):
+    shaken = of_a_random_model(samples)
+    # Of 0 to 6 the last look misses 5 and the others 6; fgsm takes 0 and 1, deepfool 0 to 3.
+    at = [worst_case(shaken, "linf", eps).k for eps in (-1, 0, 0.1, 0.2, 0.3, 1)]
+    assert at == [5, 5, 4, 3, 2, 1]
+    for one in summarise_digital(shaken, "linf"):
+        assert worst_case(shaken, "linf", 1).k <= one.after.k
+    told = robustness_curve(shaken, "linf")
+    assert "different clean predictions of 2 of 8 images" in told
+    assert "different clean predictions" not in robustness_curve(samples, "linf")
+
+
+def test_a_look_without_a_number_is_not_one_that_is_right(samples):
+    here = (pl.col("attack") == "fgsm") & (pl.col("image") == 4)
+    shaken = samples.with_columns(
+        pl.when(here).then(-1).otherwise("clean_prediction").alias("clean_prediction"),
+        pl.when(here).then(pl.lit("not a number")).otherwise("status").alias("status"),
+    )
+    rate = worst_case(shaken, "linf", 0)
+    assert (rate.k, rate.n) == (5, 7)
+
+
+@pytest.fixture
+def page(tmp_path):
+    """The page of some samples, as text."""
+    facts = {"victim": "<m>", "weights": "0" * 64, "data": "d", "images": 8, "target": ""}
+    facts |= {"seed": 0, "version": "1", "command": "physadv", "transfer_to": {}}
+
+    def write(samples: pl.DataFrame) -> str:
+        write_digital(tmp_path / "page.html", samples, {}, {}, {}, facts, ["0", "1"], "linf")
+        return (tmp_path / "page.html").read_text()
+
+    return write
+
+
+def test_the_page_explains_what_it_shows(samples, page):
+    told = page(samples)
+    assert "the label is among the five classes" in told
+    assert told.count("Clopper") == 1  # after 8 bits fgsm 0.1 fools 0 of 6
+    assert "too few objects" not in told
+    within = samples.with_columns(top5=pl.col("image") > 0)
+    assert "Clopper" not in page(within.filter(pl.col("eps") == 0.2))
+    halves = [[0.2] * 3 + [None] * 3, [None] * 3 + [0.2] * 3]
+    split = pl.concat([rows(name, 0.2, half) for name, half in zip("ab", halves, strict=True)])
+    told = page(split.with_columns(top5=pl.col("image") > 0))
+    assert told.count("Clopper") == 1  # only together do they leave 0 of 7
+    assert told.index("grey band") < told.index("Clopper")
+
+
+def test_the_page_says_that_objects_are_too_few_for_intervals(samples, page):
+    paired = samples.with_columns(group=(pl.col("image") // 2).cast(pl.String))
+    told = page(paired)
+    assert "none where there are too few objects for one" in told
+    assert "Clopper" not in told
 
 
 def test_a_matrix_has_a_cell_for_every_pair():
