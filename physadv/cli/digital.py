@@ -36,8 +36,8 @@ def number(text: str) -> float:
         typer.BadParameter: If it is neither.
     """
     try:
-        return float(Fraction(str(text).strip()))
-    except (ValueError, ZeroDivisionError):
+        return float(Fraction(text)) if "/" in text else float(text)
+    except (ValueError, ZeroDivisionError, OverflowError):
         raise typer.BadParameter(f"{text!r} is no number. Give e.g. 0.03 or 8/255.") from None
 
 

@@ -29,7 +29,7 @@ from physadv.report.digital import (
 from physadv.victim.protocol import ClassifierVictim
 
 EXAMPLES, PAGE = "examples.npz", "digital.html"
-_GUESSING = 1.5  # times the share that is read rightly by chance: less is as good as none
+_GUESSING = 1.5  # times the share that is read rightly by chance: less may be chance
 
 
 def keep_digital(
@@ -63,6 +63,7 @@ def keep_digital(
         "weights": victim.weights_sha256,
         "data": images.kind,
         "images": result.samples["image"].n_unique(),
+        "images_sha256": images.listed_sha256(),
         "learnt_from": learnt_from,
         "target": target,
         "seed": seed,
@@ -158,11 +159,12 @@ def _warnings(victim: ClassifierVictim, summaries: Sequence[AttackSummary]) -> l
     if not summaries:
         return []
     clean, classes = summaries[0].clean, len(victim.class_names)
-    if clean.k * classes > _GUESSING * clean.n:
+    surely = clean.interval is not None and clean.interval.low * classes > 1
+    if surely or clean.k * classes > _GUESSING * clean.n:
         return []
     return [
-        f"{victim.name} reads {clean.k} of {clean.n} clean images rightly, no better than guessing "
-        f"among {classes} classes. Are its classes in the set's order, and images what it expects "
+        f"{victim.name} reads {clean.k} of {clean.n} clean images rightly, as guessing among "
+        f"{classes} classes could. Are its classes in the set's order, and images what it expects "
         "(RGB or grey, in [0,1], its own normalisation inside)?"
     ]
 

@@ -1,7 +1,12 @@
 """Folders of photographs with their classes: a list in labels.csv, or one folder a class."""
 
 import csv
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 from PIL import Image
@@ -17,15 +22,35 @@ _RESIZED = 256  # and its short side before
 
 
 def read_header(path: Path) -> set[str]:
+    """Names of the columns of a CSV file; none where there is no file.
+
+    Raises:
+        UserError: If it is not UTF-8.
+    """
     if not path.is_file():
         return set()
-    with path.open(encoding="utf-8", newline="") as stream:
+    with _text(path) as stream:
         return set(next(csv.reader(stream), []))
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as stream:
+    """The rows of a CSV file.
+
+    Raises:
+        UserError: If it is not UTF-8.
+    """
+    with _text(path) as stream:
         return list(csv.DictReader(stream))
+
+
+@contextmanager
+def _text(path: Path) -> Iterator[TextIO]:
+    try:
+        # Spreadsheets put a mark before the first column's name.
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            yield stream
+    except UnicodeDecodeError as error:
+        raise UserError(f"read {path}", f"not UTF-8 ({error})", "Save it as UTF-8.") from error
 
 
 def read_listed(folder: Path, chosen: Choice, size_px: int) -> LabelledImages:
@@ -67,7 +92,13 @@ def read_class_folders(folder: Path, chosen: Choice, size_px: int) -> LabelledIm
     found = [found[n] for n in chosen.of(len(found))]
     files = [str(path.relative_to(folder)) for path, _ in found]
     names = tuple(entry.name for entry in classes)
-    return _photographs(folder, files, [label for _, label in found], names, size_px)
+    read = _photographs(folder, files, [label for _, label in found], names, size_px)
+    return replace(read, by_wordnet=all(map(is_wordnet, names)))
+
+
+def is_wordnet(name: str) -> bool:
+    """Whether a class goes by its number in WordNet, as n01440764."""
+    return re.fullmatch(r"n\d{8}", name) is not None
 
 
 def _photographs(

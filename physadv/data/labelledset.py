@@ -1,7 +1,6 @@
 """Images with the class that each shows, whatever set they are of."""
 
 import hashlib
-import re
 from dataclasses import dataclass, field, replace
 from itertools import compress
 
@@ -12,7 +11,6 @@ from torch import Tensor
 
 from physadv.seeding import generator_for
 
-_WORDNET = re.compile(r"n\d{8}")
 Array = npt.NDArray[np.uint8]
 
 
@@ -21,7 +19,8 @@ class LabelledImages:
     """``images`` [N,C,H,W] uint8 (RGB or grey), ``labels`` [N], names of classes and of files.
 
     ``tracks``: where several images show one object (frames of one sign), its name for each.
-    ``spare``: which were drawn besides those asked for; empty for none.
+    ``spare``: which were drawn besides those asked for; empty for none. ``by_wordnet``: classes are
+    numbered in the order of folders that go by WordNet's numbers, as ImageNet's own.
     """
 
     kind: str
@@ -31,11 +30,7 @@ class LabelledImages:
     files: tuple[str, ...]
     tracks: tuple[str, ...] = ()
     spare: tuple[bool, ...] = ()
-
-    @property
-    def in_wordnet(self) -> bool:
-        """Whether classes go by WordNet's numbers, as in ImageNet's own folders."""
-        return all(map(_WORDNET.fullmatch, self.class_names))
+    by_wordnet: bool = False
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -52,6 +47,12 @@ class LabelledImages:
             tracks=tuple(compress(self.tracks, keep)),
             spare=tuple(compress(self.spare, keep)),
         )
+
+    def listed_sha256(self) -> str:
+        """Checksum of the names of files and their labels: of what is shown, at whatever size."""
+        return hashlib.sha256(
+            repr((self.kind, self.files, self.labels.tolist())).encode()
+        ).hexdigest()
 
     def sha256(self) -> str:
         """Checksum of the images and their labels, as 64 hex digits."""

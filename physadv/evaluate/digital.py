@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from physadv.checks import UsageError, UserError
-from physadv.data.imagefolders import FOLDER_KIND
+from physadv.data.imagefolders import FOLDER_KIND, is_wordnet
 from physadv.data.labelledset import LabelledImages
 from physadv.digital.freezing import asked
 from physadv.digital.oracle import are_probabilities
@@ -126,7 +126,7 @@ def _part(
     """One task on one batch, whose first image is number ``start`` of the set."""
     victim = victims[0]
     images, labels = images.to(victim.device), labels.to(victim.device)
-    with torch.random.fork_rng(list(range(torch.cuda.device_count()))):
+    with torch.random.fork_rng([victim.device] if victim.device.type == "cuda" else []):
         torch.manual_seed(seed_for(seed, "digital", task.title, start))
         return _attacked(attacker, task, victims, images, labels, start)
 
@@ -229,16 +229,17 @@ def _answer(
 def _check_classes(victim: ClassifierVictim, data: LabelledImages) -> None:
     names = [_plain(name) for name in victim.class_names]
     outputs, classes = len(names), len(data.class_names)
-    nameless = data.in_wordnet or names == [str(n) for n in range(outputs)]
-    whole = data.in_wordnet or data.kind != FOLDER_KIND
+    nameless = names == [str(n) for n in range(outputs)]
+    nameless |= data.by_wordnet and not all(map(is_wordnet, names))
+    whole = data.by_wordnet or data.kind != FOLDER_KIND
     if outputs < classes or (nameless and whole and outputs != classes):
         raise UserError(
             f"attack {victim.name} on {data.kind}",
             f"it tells {outputs} classes, the set has {classes}",
             "Folders named by WordNet are numbered in their order: give one for every class of the "
             "victim, empty where it has no images; or a labels.csv of file,class_index."
-            if data.in_wordnet
-            else "Give a victim of these classes.",
+            if data.by_wordnet
+            else "Give a victim of these classes, or name its own by an attribute class_names.",
         )
     if nameless:
         return  # outputs are taken in the set's order

@@ -27,7 +27,6 @@ Progress = Callable[[str, int, int], None]
 Making = Callable[[ClassifierVictim, Tensor, Tensor], Adversarials]
 _SMALLEST_PX = 10
 _QUERIES, _PERTURBATION = "queries", "perturbation"  # among tensors that are kept
-_DIVERSITY = 0.5  # of the images made against a substitute
 
 
 def set_apart(
@@ -112,9 +111,7 @@ class Attacker:
             if self.target_index is not None:
                 network = _Reluctant(network, self.target_index)
             read = labels_of(network)(images)
-            made = momentum(
-                network, images, read, targets=targets, diversity=_DIVERSITY, **task.options
-            )
+            made = momentum(network, images, read, targets=targets, **task.options)
             found = transferred(victim, images, labels, made=made.images, targets=targets)
         else:
             aims = {} if targets is None else {"targets": targets}

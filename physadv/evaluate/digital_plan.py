@@ -13,10 +13,17 @@ from physadv.digital.noise import KINDS
 from physadv.digital.norms import check_budget
 from physadv.digital.objectives import OBJECTIVES
 from physadv.digital.outcome import Adversarials
+from physadv.digital.substitute import train_substitute
 
 _FLAGS = {"kind": "noise_kind"}  # options that the command line calls by another name
+_DIVERSITY = 0.5  # of the images made against a substitute
 _ALSO = {"iterations": "steps"}  # parameters that are set by another option
-_NOT_SET = {"targets", "starts", "seed"}  # here; the rest of what an attack takes is its settings
+_NOT_SET = {
+    "targets",
+    "starts",
+    "seed",
+    "progress",
+}  # here; the rest of what an attack takes is its settings
 
 
 @dataclass(frozen=True)
@@ -40,11 +47,14 @@ class Task:
     @property
     def settings(self) -> dict[str, Any]:
         """Everything that decides the attack but seed and target; None is the attack's own rule."""
-        known = inspect.signature(check_attack(self.attack)).parameters.values()
-        return {
-            one.name: self.options.get(one.name, one.default)
-            for one in known
-            if one.kind is one.KEYWORD_ONLY and one.name not in _NOT_SET
+        own = {name: self.options.get(name, value) for name, value in _defaults(self.attack)}
+        if self.attack != "substitute":
+            return own
+        learnt = inspect.signature(train_substitute).parameters.values()
+        return own | {
+            f"learning_{one.name}": one.default
+            for one in learnt
+            if one.default is not one.empty and one.name not in _NOT_SET
         }
 
     @property
@@ -91,6 +101,8 @@ def plan_attacks(
         options = {wanted[key]: value for key, value in settings.items() if key in wanted}
         used |= settings.keys() & wanted.keys()
         _check_settings(name, options)
+        if name == "substitute":
+            options["diversity"] = _DIVERSITY
         if "seed" in known:
             options["seed"] = seed
         if "norm" in known:
@@ -134,6 +146,12 @@ def check_attack(name: str) -> Callable[..., Adversarials]:
     known = {**ATTACKS, **LEARNED}
     check_name("attack", name, known)
     return known[name]
+
+
+def _defaults(attack: str) -> list[tuple[str, Any]]:
+    known = inspect.signature(check_attack(attack)).parameters.values()
+    settings = (one for one in known if one.kind is one.KEYWORD_ONLY)
+    return [(one.name, one.default) for one in settings if one.name not in _NOT_SET]
 
 
 def check_distinct(names: Sequence[str]) -> None:

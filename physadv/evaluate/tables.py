@@ -58,7 +58,7 @@ def load_table(path: Path, rules: TableRules) -> pl.DataFrame:
             the rules.
     """
     try:
-        table = pl.read_parquet(path)
+        table = pl.read_parquet(path, glob=False)
     except (FileNotFoundError, IsADirectoryError) as error:
         raise UserError(
             f"read {rules.what} from {path}",

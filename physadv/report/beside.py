@@ -11,12 +11,18 @@ from polars.exceptions import PolarsError
 from physadv.checks import UserError
 from physadv.data.files import read_json
 from physadv.report.crossing import crossings
+from physadv.report.detector_digital import COLUMNS as DETECTION_COLUMNS
 from physadv.report.detector_digital import summarise_sightings
+from physadv.report.digital import COLUMNS as SAMPLE_COLUMNS
 from physadv.report.digital import summarise_digital
 from physadv.report.rates import Rate
+from physadv.report.robustness import keeps_budgets
 from physadv.report.transfer import CONFIDENCE, run_names
 
 SAMPLES, TRANSFERS, DETECTIONS = "digital.parquet", "transfers.parquet", "detections.parquet"
+TRANSFER_COLUMNS = ("attack", "eps", "made_on", "judged_by", "group", "fooled", "fooled_8bit")
+_AGAIN = "Run evaluate digital again, into a new folder."
+_COUNTS = ("steps", "iterations", "rounds", "queries", "restarts")
 _CLEAN = "clean"  # the treatment of photographs that were not attacked
 
 
@@ -35,7 +41,7 @@ class DigitalCell:
 
 @dataclass(frozen=True)
 class DigitalRow:
-    """An attack at one budget, made against one victim; ``cells`` by victim that was shown it."""
+    """An attack, made against one victim; ``cells`` by victim that was shown it."""
 
     run: str
     attack: str
@@ -45,13 +51,12 @@ class DigitalRow:
 
 @dataclass(frozen=True)
 class DigitalTable:
-    """Attacks by victims, all of one measure. ``images`` says of each run what was attacked."""
+    """Attacks by victims, of one measure on the same images."""
 
     title: str
     detectors: bool
     victims: tuple[str, ...]
     rows: tuple[DigitalRow, ...]
-    images: Mapping[str, str]
 
 
 def is_digital(folder: Path) -> bool:
@@ -69,26 +74,22 @@ def digital_tables(folders: Sequence[Path], first: Sequence[str] = ()) -> list[D
     Raises:
         UserError: If a folder is given twice, or a file in it cannot be read.
     """
-    found: dict[str, tuple[bool, list[DigitalRow], dict[str, str]]] = {}
+    found: dict[tuple[str, str], tuple[bool, list[DigitalRow]]] = {}
     for folder, name in zip(folders, run_names(folders), strict=True):
         facts = read_json(folder / "run.json")
         detector = (folder / DETECTIONS).is_file()
         try:
             title = _title(facts, detector)
+            images = repr(facts["photographs"]) if detector else facts["images_sha256"]
             rows = (_of_detector if detector else _of_classifier)(folder, name, facts)
-            told = _images(facts, detector)
-        except KeyError as error:
+        except (KeyError, TypeError) as error:
             raise UserError(
-                f"read {folder / 'run.json'}",
-                f"it does not say {error}",
-                "Run evaluate digital again, into a new folder.",
+                f"read {folder / 'run.json'}", f"it does not say {error}", _AGAIN
             ) from error
-        _, known, images = found.setdefault(title, (detector, [], {}))
-        known += rows
-        images[name] = told
+        found.setdefault((title, images), (detector, []))[1].extend(rows)
     return [
-        DigitalTable(title, detector, _victims(rows, first), tuple(rows), images)
-        for title, (detector, rows, images) in found.items()
+        DigitalTable(title, detector, _victims(rows, first), tuple(rows))
+        for (title, _), (detector, rows) in found.items()
     ]
 
 
@@ -126,74 +127,85 @@ def _title(facts: Mapping[str, Any], detector: bool) -> str:
     if detector:
         towards = f", attacked to be taken for {target}" if target else ""
         return (
-            f"{facts['object']} still found at confidence {CONFIDENCE:g}, on photographs changed "
-            f"digitally{towards}"
+            f"{facts['object']} still found at confidence {CONFIDENCE:g}, on "
+            f"{len(facts['photographs'])} photographs of {facts['data']} changed digitally{towards}"
         )
-    return f"images of {facts['data']} {f'read as {target}' if target else 'misread'}, digitally"
-
-
-def _images(facts: Mapping[str, Any], detector: bool) -> str:
-    if detector:
-        return f"{len(facts['photographs'])} photographs of {facts['data']}"
-    return f"{facts['images']} images of {facts['folder']}, seed {facts['seed']}"
+    read = f"read as {target}" if target else "misread"
+    return f"{facts['images']} images of {facts['data']} {read}, changed digitally"
 
 
 def _of_classifier(folder: Path, name: str, facts: Mapping[str, Any]) -> list[DigitalRow]:
     victim, norm = facts["victim"], facts["norm"]
-    samples = _rows(folder / SAMPLES, ("attack", "eps", "status", "success_8bit", "group"))
+    samples = _rows(folder / SAMPLES, SAMPLE_COLUMNS)
     summaries = summarise_digital(samples, norm)
     clean = summaries[0].clean if summaries else None
+    settings = {one["attack"]: one["settings"] for one in facts["attacks"]}
+    titles = {
+        one.title: _attack(one.title, samples.filter(attack=one.attack), norm, settings[one.title])
+        for one in summaries
+    }
     names = [victim, *facts["transfer_to"]]
-    if len(names) == 1:
+    moved = []
+    if len(names) > 1:
+        moved = crossings(_rows(folder / TRANSFERS, TRANSFER_COLUMNS), names)
+    if not moved:  # no image is read rightly by all
         return [
             DigitalRow(
-                name,
-                one.title if one.eps is None else f"{one.title} {norm}",
-                victim,
-                {victim: DigitalCell(one.success_8bit, clean)},
+                name, titles[one.title], victim, {victim: DigitalCell(one.success_8bit, clean)}
             )
             for one in summaries
         ]
-    budgets = {one.title: one.eps for one in summaries}
-    moved = _rows(folder / TRANSFERS, ("attack", "eps", "made_on", "judged_by", "fooled_8bit"))
     return [
         DigitalRow(
             name,
-            matrix.title if budgets[matrix.title] is None else f"{matrix.title} {norm}",
+            titles[matrix.title],
             made_on,
             {
                 judge: DigitalCell(rate, clean if judge == victim else None)
                 for judge, rate in zip(names, line, strict=True)
             },
         )
-        for matrix in crossings(moved, names)
+        for matrix in moved
         for made_on, line in zip(names, matrix.cells_8bit, strict=True)
     ]
 
 
+def _attack(title: str, rows: pl.DataFrame, norm: str, settings: Mapping[str, Any]) -> str:
+    """An attack with what its budget is of, and the settings by which runs of it differ most."""
+    budget = f" {norm}" if keeps_budgets(rows, norm) else ""
+    chosen = [settings[name] for name in ("kind", "loss", "objective") if name in settings]
+    counted = [f"{settings[name]} {name}" for name in _COUNTS if name in settings]
+    told = ", ".join([*chosen, *counted])
+    return f"{title}{budget}" + (f" ({told})" if told else "")
+
+
 def _of_detector(folder: Path, name: str, facts: Mapping[str, Any]) -> list[DigitalRow]:
     victim = facts["victim"]
-    rows = _rows(folder / DETECTIONS, ("treatment", "sha256", "score", "near_score"))
+    rows = _rows(folder / DETECTIONS, DETECTION_COLUMNS)
     found = {one.treatment: one.recall for one in summarise_sightings(rows, (CONFIDENCE,))}
     clean = found.get(_CLEAN)
     return [
-        DigitalRow(name, f"{title} linf", victim, {victim: DigitalCell(recall, clean)})
+        DigitalRow(
+            name,
+            f"{title} linf" + (f" ({facts['steps']} steps)" if title.startswith("pgd") else ""),
+            victim,
+            {victim: DigitalCell(recall, clean)},
+        )
         for title, recall in found.items()
         if title != _CLEAN
     ]
 
 
 def _rows(path: Path, needed: Sequence[str]) -> pl.DataFrame:
-    again = "Run evaluate digital again, into a new folder."
     try:
-        found = pl.read_parquet(path)
+        found = pl.read_parquet(path, glob=False)
     except FileNotFoundError as error:
-        raise UserError(f"read {path}", "no such file", again) from error
+        raise UserError(f"read {path}", "no such file", _AGAIN) from error
     except (PolarsError, OSError) as error:
-        raise UserError(f"read {path}", f"not a readable parquet file ({error})", again) from error
+        raise UserError(f"read {path}", f"not a readable parquet file ({error})", _AGAIN) from error
     missing = [column for column in needed if column not in found.columns]
     if missing:
-        raise UserError(f"read {path}", f"no column {', '.join(missing)}", again)
+        raise UserError(f"read {path}", f"no column {', '.join(missing)}", _AGAIN)
     return found
 
 

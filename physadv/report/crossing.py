@@ -52,10 +52,5 @@ def crossing_table(found: Crossing) -> Table:
     for name in found.names:
         table.add_column(f"fools {name}", no_wrap=True)
     for name, cells in zip(found.names, found.cells, strict=True):
-        table.add_row(name, *(_plain(rate) for rate in cells))
+        table.add_row(name, *(text.in_a_line(rate) for rate in cells))
     return table
-
-
-def _plain(rate: Rate) -> str:
-    limits = f" ({text.bare(rate.interval)})" if rate.interval else ""
-    return f"{text.percent(rate.value)} {text.counts(rate)}{limits}".replace(text.NBSP, " ")

@@ -19,6 +19,8 @@ from physadv.seeding import generator_for
 from physadv.stats.intervals import MIN_CLUSTERS
 
 CONFIDENCES = (0.25, 0.4, 0.5)
+COLUMNS = ("treatment", "sha256", "score", "near_score", "target_score")
+"""Of ``evaluate_detector_digital``'s rows, what the figures are made of."""
 TEMPLATE = "detector_digital.html.j2"
 _PHOTOGRAPHS, _SHOWN_PX = 6, 420
 _FOUND, _TAKEN, _LOST = (0, 170, 60), (40, 110, 230), (225, 40, 40)
@@ -83,16 +85,11 @@ def sighting_table(found: Sequence[Sighting], target: str) -> Table:
     for name in [*names, f"read as {target}"] if target else names:
         table.add_column(name, no_wrap=True)
     for one in found:
-        cells = [_plain(one.recall), text.percent(one.near.value).replace(text.NBSP, " ")]
+        cells = [text.in_a_line(one.recall), text.percent(one.near.value).replace(text.NBSP, " ")]
         if target:
-            cells.append(_plain(one.targeted))
+            cells.append(text.in_a_line(one.targeted))
         table.add_row(one.treatment, f"{one.confidence:g}", *cells)
     return table
-
-
-def _plain(rate: Rate) -> str:
-    limits = f" ({text.bare(rate.interval)})" if rate.interval else ""
-    return f"{text.percent(rate.value)} {text.counts(rate)}{limits}".replace(text.NBSP, " ")
 
 
 def interval_note(found: Sequence[Sighting]) -> str:

@@ -29,6 +29,12 @@ from physadv.report.robustness import (
 
 _SHOWN_PX = 112
 USUAL = frozenset({"succeeded", "failed", "already wrong"})
+COLUMNS = (
+    *("attack", "eps", "image", "group", "label", "clean_prediction", "clean_top5", "top5"),
+    *("status", "success", "success_8bit", "misread", "forwards", "backwards"),
+    *("l0", "l1", "l2", "linf"),
+)
+"""Of ``evaluate_digital``'s samples, what is read here."""
 Examples = Mapping[str, npt.NDArray[np.float32]]
 
 
@@ -103,7 +109,7 @@ def digital_table(summaries: Sequence[AttackSummary], norm: str) -> Table:
     for one in summaries:
         table.add_row(
             one.title,
-            _plain(one.success),
+            text.in_a_line(one.success),
             *(
                 text.percent(rate.value).replace(text.NBSP, " ")
                 for rate in (one.success_8bit, one.after)
@@ -112,11 +118,6 @@ def digital_table(summaries: Sequence[AttackSummary], norm: str) -> Table:
             f"{one.passes:.0f}",
         )
     return table
-
-
-def _plain(rate: Rate) -> str:
-    limits = f" ({text.bare(rate.interval)})" if rate.interval else ""
-    return f"{text.percent(rate.value)} {text.counts(rate)}{limits}".replace(text.NBSP, " ")
 
 
 def specimens(

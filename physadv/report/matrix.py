@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 from physadv.data.files import atomic_path
@@ -21,9 +22,9 @@ def matrix_table(matrix: Matrix) -> Table:
     """A matrix for a terminal."""
     table = Table(
         "artwork",
-        *matrix.victims,
+        *map(escape, matrix.victims),
         box=box.SIMPLE_HEAD,
-        title=matrix.title,
+        title=escape(matrix.title),
         pad_edge=False,
         show_lines=True,
         caption="; ".join(footnotes(matrix)),
@@ -31,7 +32,9 @@ def matrix_table(matrix: Matrix) -> Table:
     )
     for row in matrix.rows:
         found = (matrix.cells.get((row.run, victim)) for victim in matrix.victims)
-        table.add_row(row.run, *(text.NONE if cell is None else _words(cell) for cell in found))
+        table.add_row(
+            escape(row.run), *(text.NONE if cell is None else _words(cell) for cell in found)
+        )
     return table
 
 
@@ -66,20 +69,18 @@ def digital_attacks_table(table: DigitalTable) -> Table:
     """Digital attacks for a terminal."""
     shown = Table(
         "digital attack",
-        *table.victims,
+        *map(escape, table.victims),
         box=box.SIMPLE_HEAD,
-        title=table.title,
+        title=escape(table.title),
         pad_edge=False,
         show_lines=True,
-        caption="; ".join(
-            [*digital_footnotes(table), *(f"{run}: {what}" for run, what in table.images.items())]
-        ),
+        caption="; ".join(digital_footnotes(table)),
         caption_justify="left",
     )
     for row in table.rows:
         found = (row.cells.get(victim) for victim in table.victims)
         shown.add_row(
-            f"{row.attack}\nagainst {row.made_on}\nin {row.run}",
+            escape(f"{row.attack}\nagainst {row.made_on}\nin {row.run}"),
             *(
                 text.NONE if cell is None else _digital_words(cell, victim == row.made_on)
                 for victim, cell in zip(table.victims, found, strict=True)
@@ -103,12 +104,10 @@ def digital_footnotes(table: DigitalTable) -> list[str]:
 
 
 def _digital_words(cell: DigitalCell, made_on: bool) -> str:
-    rate = cell.rate
-    limits = f" ({text.bare(rate.interval)})" if rate.interval else ""
-    clean = "" if cell.clean is None else f"\nclean {text.percent(cell.clean.value)}"
-    mark = TRAINED if made_on else ""
-    words = f"{text.percent(rate.value)}{mark} {text.counts(rate)}{limits}{clean}"
-    return words.replace(text.NBSP, " ")
+    words = text.in_a_line(cell.rate) + (TRAINED if made_on else "")
+    if cell.clean is None:
+        return words
+    return f"{words}\nclean {text.percent(cell.clean.value)}".replace(text.NBSP, " ")
 
 
 def digital_records(tables: Sequence[DigitalTable]) -> list[dict[str, Any]]:
@@ -117,7 +116,6 @@ def digital_records(tables: Sequence[DigitalTable]) -> list[dict[str, Any]]:
         {
             "measure": f"recall at {CONFIDENCE:g}" if table.detectors else "fooled after 8 bits",
             "title": table.title,
-            "images": dict(table.images),
             "victims": list(table.victims),
             "rows": [
                 {

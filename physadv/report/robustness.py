@@ -60,7 +60,7 @@ def _fits(length: pl.Expr, eps: pl.Expr) -> pl.Expr:
     return length <= eps * (1 + _SLACK) + _LEAST_SLACK
 
 
-def _keeps_budgets(rows: pl.DataFrame, norm: str) -> bool:
+def keeps_budgets(rows: pl.DataFrame, norm: str) -> bool:
     """Whether every row has a budget in this norm: what some noise takes for eps is none."""
     inside = rows.select(_fits(pl.col(norm), pl.col("eps")).all()).item()
     return bool(inside) and not rows["eps"].has_nulls()
@@ -82,7 +82,7 @@ def robustness_curve(samples: pl.DataFrame, norm: str) -> str:
         for number, (attack, hue) in enumerate(hues.items()):
             rows = samples.filter(pl.col("attack") == attack)
             look: dict[str, Any] = {"color": hue, "lw": 1.4, "label": attack}
-            if _keeps_budgets(rows, norm):
+            if keeps_budgets(rows, norm):
                 marker = _MARKERS[number % len(_MARKERS)]
                 _draw_budgets(axes, rows, norm, end, marker=marker, ms=5, zorder=3, **look)
             else:
@@ -94,12 +94,16 @@ def robustness_curve(samples: pl.DataFrame, norm: str) -> str:
 
 
 def _draw_budgets(axes: Axes, rows: pl.DataFrame, norm: str, end: float, **look: Any) -> None:
-    """A mark with its interval at each budget tried; what is read there bounds what is beyond."""
+    """A mark with its interval at each budget tried; the line keeps to the least so far.
+
+    What is read rightly within a budget is a bound for every larger one.
+    """
     budgets = rows["eps"].unique().sort().to_list()
     rates = [_at(rows, eps) for eps in budgets]
     shares = [_percent(rate) for rate in (robust_rate(rows, norm, -1), *rates)]
-    look["markevery"] = list(range(1, len(shares)))
-    _draw_steps(axes, [0.0, *budgets], shares, end, **look)
+    mark = {name: look.pop(name) for name in ("marker", "ms")}
+    _draw_steps(axes, [0.0, *budgets], np.minimum.accumulate(shares).tolist(), end, **look)
+    axes.plot(budgets, shares[1:], ls="none", color=look["color"], zorder=3, **mark)
     low, high = zip(*(_limits(rate) for rate in rates), strict=True)
     bars = [np.subtract(shares[1:], low), np.subtract(high, shares[1:])]
     axes.errorbar(budgets, shares[1:], bars, fmt="none", ecolor=look["color"], elinewidth=1)

@@ -66,6 +66,12 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def in_a_line(rate: Rate) -> str:
+    """``97.9 % 47/48 (89.1–99.6)``, for a terminal."""
+    limits = f" ({bare(rate.interval)})" if rate.interval else ""
+    return f"{percent(rate.value)} {counts(rate)}{limits}".replace(NBSP, " ")
+
+
 def bare(limits: Interval) -> str:
     """``97.4–98.5``, in per cent; 0 and 100 without a decimal are exact."""
     ends = (limits.low, limits.high)

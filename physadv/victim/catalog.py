@@ -152,7 +152,13 @@ def _plug_in(name: str, shape_for: Callable[[int], tuple[int, int, int]]) -> Cla
             f"its factory returned a {type(module).__name__}",
             "Return a torch.nn.Module from [B,3,H,W] RGB in [0,1] to [B,K] logits.",
         )
-    input_px = int(getattr(module, "input_px", 0))
+    input_px = getattr(module, "input_px", 0)
+    if not isinstance(input_px, int) or input_px < 0:
+        raise UserError(
+            f"victim {name!r}",
+            f"its input_px is {input_px!r}",
+            "Give the side of a square in pixels, a whole number, or leave it out.",
+        )
     names = _class_names(name, module, shape_for(input_px))
     return ClassifierVictim(name, names, module_sha256(module), input_px, module)
 
@@ -205,8 +211,8 @@ def _count_outputs(name: str, module: nn.Module, shape: tuple[int, int, int]) ->
     contract = (
         "It must take images [B,3,H,W] of any size and return logits [B,K]; resize inside it."
         if shape == _ANY_SIZE
-        else f"It must take images [B,{','.join(map(str, shape))}] and return logits [B,K]; an "
-        "attribute input_px asks for another size of photographs."
+        else f"It will be shown images [B,{','.join(map(str, shape))}] here; it must take them and "
+        "return logits [B,K]."
     )
     try:
         with torch.no_grad():

@@ -357,13 +357,13 @@ def test_beside_each_other_in_one_table(reds, tmp_path):
     (table,) = found["digital"]
     rows = {(row["run"], row["attack"], row["made_on"]): row["cells"] for row in table["rows"]}
     name, lower = table["victims"]
-    eps = f"fgsm {10 / 255:g} linf"
+    eps = f"fgsm {10 / 255:g} linf (cross-entropy)"
     assert list(rows) == [
         ("one", eps, name),
         ("two", eps, name),
         ("two", eps, lower),
-        ("two", "deepfool", name),
-        ("two", "deepfool", lower),
+        ("two", "deepfool (50 steps)", name),
+        ("two", "deepfool (50 steps)", lower),
     ]
     counts = {
         key: {victim: (cell["rate"]["k"], cell["rate"]["n"]) for victim, cell in cells.items()}
@@ -373,5 +373,5 @@ def test_beside_each_other_in_one_table(reds, tmp_path):
     assert counts["one", eps, name] == {name: (3, 5)}
     assert counts["two", eps, name] == {name: (3, 5), lower: (2, 5)}
     assert rows["one", eps, name][name]["clean"]["k"] == 5
-    assert counts["two", "deepfool", lower] == {name: (5, 5), lower: (5, 5)}
+    assert counts["two", "deepfool (50 steps)", lower] == {name: (5, 5), lower: (5, 5)}
     assert call_physadv("matrix", runs[0], runs[0]) == 1

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from rich.console import Console
 
 from physadv.checks import UserError
 from physadv.report.beside import digital_tables, is_digital, other_weights
@@ -27,7 +28,11 @@ def detector_run(folder: Path, found: dict[str, int], **facts: object) -> Path:
     ]
     pl.DataFrame(rows).write_parquet(folder / "detections.parquet")
     told = {"victim": "yolo-n", "weights": "a" * 64, "object": "person", "target": ""}
-    told |= {"data": "people.json", "photographs": [f"photo{n}" for n in range(10)]} | facts
+    told |= {
+        "steps": 20,
+        "data": "people.json",
+        "photographs": [f"photo{n}" for n in range(10)],
+    } | facts
     (folder / "run.json").write_text(json.dumps(told))
     return folder
 
@@ -36,9 +41,11 @@ def test_a_detector_s_recall_after_each_attack(tmp_path):
     run = detector_run(tmp_path / "d", {"clean": 9, "noise 0.01": 8, "pgd 0.01": 1})
     assert is_digital(run)
     (table,) = digital_tables([run])
-    assert table.title == "person still found at confidence 0.4, on photographs changed digitally"
+    assert table.title == (
+        "person still found at confidence 0.4, on 10 photographs of people.json changed digitally"
+    )
     counts = {row.attack: row.cells["yolo-n"] for row in table.rows}
-    assert list(counts) == ["noise 0.01 linf", "pgd 0.01 linf"]
+    assert list(counts) == ["noise 0.01 linf", "pgd 0.01 linf (20 steps)"]
     assert [(one.rate.k, one.rate.n) for one in counts.values()] == [(8, 10), (1, 10)]
     assert {one.clean.k for one in counts.values()} == {9}
     assert digital_attacks_table(table).row_count == 2
@@ -67,6 +74,26 @@ def test_victims_of_one_measure_share_a_table_and_known_columns_come_first(tmp_p
     assert not any(word in page for word in ("http://", "https://", "<script", "<link"))
 
 
+def test_other_images_are_another_table(tmp_path):
+    found = {"clean": 9, "pgd 0.01": 1}
+    other = detector_run(tmp_path / "o", found, photographs=[f"photo{n}" for n in range(1, 11)])
+    tables = digital_tables([detector_run(tmp_path / "d", found), other])
+    assert [[row.run for row in table.rows] for table in tables] == [["d"], ["o"]]
+
+
+def test_names_of_folders_are_neither_patterns_nor_markup(tmp_path):
+    found = {"clean": 9, "pgd 0.01": 1}
+    detector_run(tmp_path / "ox", {"clean": 2, "pgd 0.01": 2})
+    odd = detector_run(tmp_path / "o[x]", found, victim="[/b]yolo")
+    (table,) = digital_tables([odd])
+    assert table.rows[0].cells["[/b]yolo"].rate.k == 1
+    console = Console(width=200)
+    with console.capture() as shown:
+        console.print(digital_attacks_table(table))
+    assert "in o[x]" in shown.get()
+    assert "[/b]yolo" in shown.get()
+
+
 def test_other_weights_of_one_name_are_told(tmp_path):
     same = detector_run(tmp_path / "d", {"clean": 9})
     other = detector_run(tmp_path / "e", {"clean": 9}, weights="b" * 64)
@@ -88,8 +115,9 @@ def test_wrong_folders_are_one_clear_error(tmp_path):
     with pytest.raises(UserError, match="not a readable parquet"):
         digital_tables([run])
     pl.DataFrame({"treatment": ["clean"]}).write_parquet(run / "detections.parquet")
-    with pytest.raises(UserError, match="no column sha256, score"):
+    with pytest.raises(UserError, match="no column sha256, score, near_score, target_score"):
         digital_tables([run])
-    (run / "run.json").write_text("{}")
-    with pytest.raises(UserError, match="does not say 'target'"):
-        digital_tables([run])
+    for text in ("{}", "[]"):
+        (run / "run.json").write_text(text)
+        with pytest.raises(UserError, match="it does not say"):
+            digital_tables([run])

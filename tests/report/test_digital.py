@@ -160,7 +160,7 @@ def test_the_worst_case_is_drawn_below_every_attack(samples, change, drawn):
     robustness_curve(samples, "linf")
     lines = drawn()
     (worst,) = (line for line in lines if line.get_label() == "worst case")
-    attacks = [line for line in lines if line is not worst]
+    attacks = [line for line in lines if line is not worst and line.get_linestyle() != "None"]
     assert len(attacks) == 2
     end = max(line.get_xdata().max() for line in attacks)
     for x in [*np.linspace(0, end, 400), *(x for line in lines for x in line.get_xdata())]:
@@ -173,10 +173,11 @@ def test_the_worst_case_is_drawn_below_every_attack(samples, change, drawn):
 
 def test_an_attack_is_a_step_with_a_mark_at_each_budget(samples, drawn):
     robustness_curve(samples, "linf")
-    lines = {line.get_label(): line for line in drawn()}
+    *_, marks = (line for line in drawn() if line.get_linestyle() == "None")
+    lines = {line.get_label(): line for line in drawn() if line is not marks}
     fgsm, free = lines["fgsm"], lines["deepfool"]
     assert {line.get_drawstyle() for line in lines.values()} == {"steps-post"}
-    assert fgsm.get_xdata()[fgsm.get_markevery()].tolist() == [0.1, 0.2]
+    assert marks.get_xdata().tolist() == [0.1, 0.2]
     assert [7 * read_at(fgsm, x) / 100 for x in (0, 0.09, 0.1, 0.19, 0.2, 0.3)] == pytest.approx(
         [6, 6, 5, 5, 4, 4]
     )
@@ -185,6 +186,14 @@ def test_an_attack_is_a_step_with_a_mark_at_each_budget(samples, drawn):
     )
     assert list(lines).index("worst case") == 0
     assert lines["worst case"].get_linewidth() > 3 * fgsm.get_linewidth()
+
+
+def test_a_budget_that_fools_fewer_raises_its_mark_and_not_the_line(drawn):
+    more, fewer = [0.1] * 4 + [None] * 2, [0.2] * 2 + [None] * 4
+    robustness_curve(pl.concat([rows("fgsm", 0.1, more), rows("fgsm", 0.2, fewer)]), "linf")
+    line, marks = drawn()
+    assert [7 * read_at(line, x) / 100 for x in (0.05, 0.15, 0.21)] == pytest.approx([6, 2, 2])
+    assert (7 * marks.get_ydata() / 100).tolist() == pytest.approx([2, 4])
 
 
 def test_an_attack_has_one_colour_in_all_figures(samples, drawn):
