@@ -174,7 +174,7 @@ def _attack(title: str, rows: pl.DataFrame, norm: str, settings: Mapping[str, An
     """An attack with what its budget is of, and the settings by which runs of it differ most."""
     budget = f" {norm}" if keeps_budgets(rows, norm) else ""
     chosen = [settings[name] for name in ("kind", "loss", "objective") if name in settings]
-    counted = [f"{settings[name]} {name}" for name in _COUNTS if name in settings]
+    counted = [f"{settings[name]} {name}" for name in _COUNTS if settings.get(name, 1) != 1]
     told = ", ".join([*chosen, *counted])
     return f"{title}{budget}" + (f" ({told})" if told else "")
 
