@@ -17,7 +17,6 @@ from physadv.digital.shortest import keep_shortest
 _TRIES = 50  # random images tried for a start
 _AT_ONCE = 8  # probes of a sample in one pass
 _HALVINGS = 12  # of a step that leaves the region
-_BEYOND = 1e-4  # of the way from the image
 
 
 def hop_skip_jump(
@@ -97,10 +96,7 @@ def hop_skip_jump(
             ahead = _to_border(problem, rows, clean, ahead, norm, precision)
             nearer = length(ahead - clean, norm) < distance
             point = torch.where(column(nearer), ahead, point)
-        # A little beyond the border, where rounding does not decide.
-        beyond = torch.lerp(clean, point, 1 + _BEYOND).clamp(0, 1)
-        held = problem.fooled_by(beyond, rows)
-        keep_shortest(problem, torch.where(column(held), beyond, point), rows)
+        keep_shortest(problem, point, rows)
         return problem.close("hop-skip-jump")
 
 

@@ -10,6 +10,7 @@ from physadv.digital.rows import picked
 _LONGER = (1.01, 1.03, 1.06, 1.1, 1.2, 1.4, 2.0, 3.0, 4.0)
 _LEVELS = (0.51, 0.75, 1.0, 1.5, 2.0, 3.0)
 """Largest changes, in grey levels, tried where the search ended below what a file can keep."""
+_BEYOND = 1e-4  # of the length: at the border itself rounding decides, differently each time
 _SHORTER = 0.94  # how far down the first look goes
 
 
@@ -19,7 +20,8 @@ def keep_shortest(problem: Problem, found: Tensor, rows: Tensor, *, looks: int =
     An image that fools the model only as floats is lengthened, up to four times, until its rounding
     to 8 bits does too, and up to three grey levels where it started below one, since rounding
     removes a change below half a level; then the shortest length that still does both is searched
-    for. Where no length does both, the image is kept as it was found.
+    for. Where no length does both, the image is kept as it was found. All end a ten-thousandth
+    farther, where they still do what they did.
 
     Args:
         problem: Where the result is kept.
@@ -53,8 +55,12 @@ def keep_shortest(problem: Problem, found: Tensor, rows: Tensor, *, looks: int =
         better = _both(problem, images, rows[todo])
         high[todo] = torch.where(better, middle, high[todo])
         low[todo] = torch.where(better, low[todo], middle)
+    beyond = (clean + column(high * (1 + _BEYOND)) * delta).clamp(0, 1)
+    left = (~problem.offer(beyond, rows, problem.logits(beyond, rows))).nonzero().flatten()
     best = torch.where(column(high == 1), found, (clean + column(high) * delta).clamp(0, 1))
-    problem.offer(best, rows, problem.logits(best, rows))
+    if len(left):
+        best, rows = picked(best, left), rows[left]
+        problem.offer(best, rows, problem.logits(best, rows))
 
 
 def _both(problem: Problem, images: Tensor, rows: Tensor) -> Tensor:
