@@ -27,7 +27,6 @@ from physadv.report.detector_digital import (
     summarise_sightings,
     write_detector_digital,
 )
-from physadv.report.rates import Rate
 from physadv.seeding import generator_for
 from physadv.victim.detectors import load_detector
 from physadv.victim.identity import identity
@@ -134,9 +133,9 @@ def detector_digital(
                 {
                     "shown": one.treatment,
                     "confidence": one.confidence,
-                    "found": _record(one.recall),
-                    "any_overlap": _record(one.near),
-                    "read_as_target": _record(one.targeted) if target else None,
+                    "found": one.recall.to_dict(),
+                    "any_overlap": one.near.to_dict(),
+                    "read_as_target": one.targeted.to_dict() if target else None,
                 }
                 for one in found
             ],
@@ -149,8 +148,3 @@ def detector_digital(
         out.print(f"{treatment}: no gradient for {many} objects, pictures left as they were")
     parts.remove()
     out.print(str(folder / PAGE), markup=False)
-
-
-def _record(rate: Rate) -> dict[str, object]:
-    interval = None if rate.interval is None else [rate.interval.low, rate.interval.high]
-    return {"k": rate.k, "n": rate.n, "interval": interval, "method": rate.method}

@@ -5,7 +5,6 @@ from typing import Any
 
 from physadv.report.crossing import Crossing
 from physadv.report.digital import AttackSummary
-from physadv.report.rates import Rate
 
 Record = dict[str, object]
 
@@ -20,9 +19,9 @@ def attack_records(
         {
             "attack": one.title,
             "settings": dict(settings[one.title]),
-            "success": _rate(one.success),
-            "success_8bit": _rate(one.success_8bit),
-            "accuracy": _rate(one.after),
+            "success": one.success.to_dict(),
+            "success_8bit": one.success_8bit.to_dict(),
+            "accuracy": one.after.to_dict(),
             "statuses": dict(one.statuses),
             "notes": notes[one.title],
         }
@@ -37,8 +36,8 @@ def transfer_records(matrices: Sequence[Crossing]) -> list[Record]:
             "attack": matrix.title,
             "made_on": made_on,
             "judged_by": judged_by,
-            "fooled": _rate(plain),
-            "fooled_8bit": _rate(eight),
+            "fooled": plain.to_dict(),
+            "fooled_8bit": eight.to_dict(),
         }
         for matrix in matrices
         for made_on, plains, eights in zip(
@@ -46,8 +45,3 @@ def transfer_records(matrices: Sequence[Crossing]) -> list[Record]:
         )
         for judged_by, plain, eight in zip(matrix.names, plains, eights, strict=True)
     ]
-
-
-def _rate(rate: Rate) -> Record:
-    interval = None if rate.interval is None else [rate.interval.low, rate.interval.high]
-    return {"k": rate.k, "n": rate.n, "interval": interval, "method": rate.method}

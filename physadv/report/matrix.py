@@ -12,7 +12,6 @@ from physadv.data.files import atomic_path
 from physadv.report import text
 from physadv.report.beside import DigitalCell, DigitalTable
 from physadv.report.html import environment
-from physadv.report.rates import Difference, Rate
 from physadv.report.transfer import CONFIDENCE, TABLE_BY, Cell, Matrix
 
 TRAINED, OTHER_LOOKS = "*", "†"
@@ -124,8 +123,8 @@ def digital_records(tables: Sequence[DigitalTable]) -> list[dict[str, Any]]:
                     "made_on": row.made_on,
                     "cells": {
                         victim: {
-                            "rate": _rate_record(cell.rate),
-                            "clean": None if cell.clean is None else _rate_record(cell.clean),
+                            "rate": cell.rate.to_dict(),
+                            "clean": None if cell.clean is None else cell.clean.to_dict(),
                         }
                         for victim, cell in row.cells.items()
                     },
@@ -164,28 +163,19 @@ def matrix_records(matrices: Sequence[Matrix]) -> list[dict[str, Any]]:
 
 
 def _record(cell: Cell) -> dict[str, Any]:
-    gain = cell.gain
     return {
         **{
-            name: _rate_record(rate)
+            name: rate.to_dict()
             for name, rate in (
                 ("artwork", cell.artwork),
                 ("noise", cell.noise),
                 ("clean", cell.clean),
             )
         },
-        "gain": None if gain is None else {"value": gain.value, "interval": _ends(gain)},
+        "gain": None if cell.gain is None else cell.gain.to_dict(),
         "trained": cell.trained,
         "same_looks": cell.same_looks,
     }
-
-
-def _rate_record(rate: Rate) -> dict[str, Any]:
-    return {"k": rate.k, "n": rate.n, "value": rate.value, "interval": _ends(rate)}
-
-
-def _ends(figure: Rate | Difference) -> list[float] | None:
-    return None if figure.interval is None else [figure.interval.low, figure.interval.high]
 
 
 def write_matrix(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -42,6 +43,11 @@ class Rate:
         """k/n, or None if n is 0."""
         return self.k / self.n if self.n else None
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; shares from 0 to 1."""
+        found = {"k": self.k, "n": self.n, "value": self.value}
+        return found | {"interval": _ends(self.interval), "method": self.method}
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -50,6 +56,14 @@ class Difference:
     value: float
     interval: Interval | None = None
     method: str = "none"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"value": self.value, "interval": _ends(self.interval), "method": self.method}
+
+
+def _ends(interval: Interval | None) -> list[float] | None:
+    return None if interval is None else [interval.low, interval.high]
 
 
 @dataclass(frozen=True)
