@@ -128,34 +128,22 @@ def _part(
     images, labels = images.to(victim.device), labels.to(victim.device)
     with torch.random.fork_rng([victim.device] if victim.device.type == "cuda" else []):
         torch.manual_seed(seed_for(seed, "digital", task.title, start))
-        return _attacked(attacker, task, victims, images, labels, start)
-
-
-def _attacked(
-    attacker: Attacker,
-    task: Task,
-    victims: Sequence[ClassifierVictim],
-    images: Tensor,
-    labels: Tensor,
-    start: int,
-) -> Part:
-    victim = victims[0]
-    found = attacker.attack(task, victim, images, labels)
-    misread = found.success
-    if attacker.target_index is not None:  # a target that is missed may be for a third class
-        misread = misread | (found.predictions != labels)
-    transfers = None
-    if len(victims) > 1:
-        attack = partial(attacker.attack, task)
-        transfers = transfer_rows(task, attack, victims, found.images, images, labels, start)
-    won = found.success.nonzero().flatten()[:EXAMPLES]
-    return Part(
-        _rows(victim, task, start, images, labels, found, misread),
-        transfers,
-        torch.stack([images[won], found.images[won]], dim=1).float().cpu().numpy(),
-        tuple(won.tolist()),
-        found.notes,
-    )
+        found = attacker.attack(task, victim, images, labels)
+        misread = found.success
+        if attacker.target_index is not None:  # a target that is missed may be for a third class
+            misread = misread | (found.predictions != labels)
+        transfers = None
+        if len(victims) > 1:
+            attack = partial(attacker.attack, task)
+            transfers = transfer_rows(task, attack, victims, found.images, images, labels, start)
+        won = found.success.nonzero().flatten()[:EXAMPLES]
+        return Part(
+            _rows(victim, task, start, images, labels, found, misread),
+            transfers,
+            torch.stack([images[won], found.images[won]], dim=1).float().cpu().numpy(),
+            tuple(won.tolist()),
+            found.notes,
+        )
 
 
 def _without_target(
