@@ -26,6 +26,8 @@ TICKS_PER_S = 90_000
 _TICK = Fraction(1, TICKS_PER_S)
 _NOMINAL_FPS = 30  # what the encoder reckons its level with; frames keep their own times
 _THREADS = 2
+# x264 chooses its arithmetic by processor; its AVX-512 also lets old memory decide some blocks.
+_SAME_EVERYWHERE = "cpu-independent=1"
 _CONTAINER = {"movflags": "+faststart", "movie_timescale": str(TICKS_PER_S)}
 _ASKED = "write a film"
 _BT709 = 1  # AVCOL_SPC_BT709, for which PyAV has no name
@@ -103,7 +105,7 @@ def _set_up(stream: VideoStream, width: int, height: int, crf: int, preset: str)
     context = stream.codec_context
     context.time_base = _TICK
     context.thread_count = _THREADS  # given, as the bytes depend on it
-    context.options = {"crf": str(crf), "preset": preset}
+    context.options = {"crf": str(crf), "preset": preset, "x264-params": _SAME_EVERYWHERE}
     context.colorspace, context.color_range = _BT709, ColorRange.MPEG
     context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
 

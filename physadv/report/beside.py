@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 from polars.exceptions import PolarsError
 
+from physadv.artwork.files import JSON_NAME
 from physadv.checks import UserError
 from physadv.data.files import read_json
 from physadv.report.crossing import crossings
@@ -60,8 +61,12 @@ class DigitalTable:
 
 
 def is_digital(folder: Path) -> bool:
-    """Whether ``evaluate digital`` has written its results there."""
-    return any((folder / name).is_file() for name in (SAMPLES, DETECTIONS))
+    """Whether ``evaluate digital`` has written its results there.
+
+    The judged run of an artwork may have detections too, of another kind.
+    """
+    found = any((folder / name).is_file() for name in (SAMPLES, DETECTIONS))
+    return found and not (folder / JSON_NAME).is_file()
 
 
 def digital_tables(folders: Sequence[Path], first: Sequence[str] = ()) -> list[DigitalTable]:

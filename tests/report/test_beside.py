@@ -74,6 +74,12 @@ def test_victims_of_one_measure_share_a_table_and_known_columns_come_first(tmp_p
     assert not any(word in page for word in ("http://", "https://", "<script", "<link"))
 
 
+def test_a_judged_run_with_detections_of_its_own_is_no_digital_one(tmp_path):
+    run = detector_run(tmp_path / "d", {"clean": 9})
+    (run / "artwork.json").write_text("{}")
+    assert not is_digital(run)
+
+
 def test_other_images_are_another_table(tmp_path):
     found = {"clean": 9, "pgd 0.01": 1}
     other = detector_run(tmp_path / "o", found, photographs=[f"photo{n}" for n in range(1, 11)])
