@@ -105,7 +105,7 @@ def keep_digital(
         norm,
         matrices,
     )
-    _say(victim, images, result, summaries, matrices, notes, norm, bool(others))
+    _say(victim, images, result, summaries, matrices, notes, norm)
     for words in warnings:
         out.print(f"warning: {words}", markup=False)
 
@@ -118,7 +118,6 @@ def _say(
     matrices: Sequence[Crossing],
     notes: Mapping[str, Sequence[str]],
     norm: str,
-    transfers: bool,
 ) -> None:
     if summaries:
         clean = summaries[0]
@@ -132,7 +131,7 @@ def _say(
         out.print(f"worst case within {norm} {value:g}: read rightly {rate.k}/{rate.n}")
     for matrix in matrices:
         out.print(crossing_table(matrix))
-    if transfers and not matrices:
+    if result.transfers is not None and not matrices:
         out.print("transfer: no image is read as labelled by every victim")
     for one in summaries:
         odd = [f"{many} {status}" for status, many in one.statuses if status not in USUAL]

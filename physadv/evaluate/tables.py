@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
-from polars.exceptions import PolarsError
 
 from physadv.checks import UserError
 from physadv.data.files import atomic_path
+from physadv.data.parquet import read_parquet
 
 
 @dataclass(frozen=True)
@@ -57,24 +57,17 @@ def load_table(path: Path, rules: TableRules) -> pl.DataFrame:
         UserError: If the file is missing, not parquet, or its columns or values are not those of
             the rules.
     """
-    try:
-        table = pl.read_parquet(path, glob=False)
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise UserError(
-            f"read {rules.what} from {path}",
-            "no such file",
-            f"Judge the artwork first: {rules.command}.",
-        ) from error
-    except (PolarsError, OSError) as error:
-        raise UserError(
-            f"read {rules.what} from {path}",
-            f"not a readable parquet file ({error})",
-            f"Remove it and judge the artwork again: {rules.command}.",
-        ) from error
+    asked = f"read {rules.what} from {path}"
+    table = read_parquet(
+        path,
+        asked,
+        if_missing=f"Judge the artwork first: {rules.command}.",
+        if_damaged=f"Remove it and judge the artwork again: {rules.command}.",
+    )
     faults = _faults(table, rules)
     if faults:
         raise UserError(
-            f"read {rules.what} from {path}",
+            asked,
             "; ".join(faults),
             "It was not written by this version: remove it and judge the artwork again.",
         )

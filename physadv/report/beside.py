@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from polars.exceptions import PolarsError
 
 from physadv.artwork.files import JSON_NAME
 from physadv.checks import UserError
 from physadv.data.files import read_json
+from physadv.data.parquet import read_parquet
 from physadv.report.crossing import crossings
 from physadv.report.detector_digital import COLUMNS as DETECTION_COLUMNS
 from physadv.report.detector_digital import summarise_sightings
@@ -202,12 +202,7 @@ def _of_detector(folder: Path, name: str, facts: Mapping[str, Any]) -> list[Digi
 
 
 def _rows(path: Path, needed: Sequence[str]) -> pl.DataFrame:
-    try:
-        found = pl.read_parquet(path, glob=False)
-    except FileNotFoundError as error:
-        raise UserError(f"read {path}", "no such file", _AGAIN) from error
-    except (PolarsError, OSError) as error:
-        raise UserError(f"read {path}", f"not a readable parquet file ({error})", _AGAIN) from error
+    found = read_parquet(path, f"read {path}", if_missing=_AGAIN, if_damaged=_AGAIN)
     missing = [column for column in needed if column not in found.columns]
     if missing:
         raise UserError(f"read {path}", f"no column {', '.join(missing)}", _AGAIN)

@@ -32,7 +32,7 @@ def crossings(transfers: pl.DataFrame, names: Sequence[str]) -> list[Crossing]:
     """
     found = []
     for (attack, eps), rows in transfers.group_by("attack", "eps", maintain_order=True):
-        title = str(attack) if eps is None else f"{attack} {eps:g}"
+        title = text.attack_title(attack, eps)
         parts = dict(rows.group_by("made_on", "judged_by"))
         plain, eight = (
             tuple(

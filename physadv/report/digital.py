@@ -79,7 +79,7 @@ def summarise_digital(samples: pl.DataFrame, norm: str) -> list[AttackSummary]:
         counts = rows["status"].value_counts(sort=True)
         found.append(
             AttackSummary(
-                title=str(attack) if eps is None else f"{attack} {eps:g}",
+                title=text.attack_title(attack, eps),
                 attack=str(attack),
                 eps=None if eps is None else float(str(eps)),
                 success=rate_over(attacked, pl.col("success"), "group"),

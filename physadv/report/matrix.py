@@ -19,22 +19,26 @@ TRAINED, OTHER_LOOKS = "*", "†"
 
 def matrix_table(matrix: Matrix) -> Table:
     """A matrix for a terminal."""
-    table = Table(
-        "artwork",
-        *map(escape, matrix.victims),
-        box=box.SIMPLE_HEAD,
-        title=escape(matrix.title),
-        pad_edge=False,
-        show_lines=True,
-        caption="; ".join(footnotes(matrix)),
-        caption_justify="left",
-    )
+    table = _by_victim("artwork", matrix.victims, matrix.title, footnotes(matrix))
     for row in matrix.rows:
         found = (matrix.cells.get((row.run, victim)) for victim in matrix.victims)
         table.add_row(
             escape(row.run), *(text.NONE if cell is None else _words(cell) for cell in found)
         )
     return table
+
+
+def _by_victim(what: str, victims: Sequence[str], title: str, notes: Sequence[str]) -> Table:
+    return Table(
+        what,
+        *map(escape, victims),
+        box=box.SIMPLE_HEAD,
+        title=escape(title),
+        pad_edge=False,
+        show_lines=True,
+        caption="; ".join(notes),
+        caption_justify="left",
+    )
 
 
 def footnotes(matrix: Matrix) -> list[str]:
@@ -66,16 +70,7 @@ def _words(cell: Cell) -> str:
 
 def digital_attacks_table(table: DigitalTable) -> Table:
     """Digital attacks for a terminal."""
-    shown = Table(
-        "digital attack",
-        *map(escape, table.victims),
-        box=box.SIMPLE_HEAD,
-        title=escape(table.title),
-        pad_edge=False,
-        show_lines=True,
-        caption="; ".join(digital_footnotes(table)),
-        caption_justify="left",
-    )
+    shown = _by_victim("digital attack", table.victims, table.title, digital_footnotes(table))
     for row in table.rows:
         found = (row.cells.get(victim) for victim in table.victims)
         shown.add_row(

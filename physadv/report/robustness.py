@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from physadv.report.rates import Rate, rate_over
 from physadv.report.svg import FAINT, INK, new_figure, style, svg_text
+from physadv.report.text import attack_title
 
 _HUES = (
     *("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444"),
@@ -227,7 +228,7 @@ def _task_looks(
             (attack, eps): {
                 "color": hue,
                 "ls": _DASHES[number % len(_DASHES)],
-                "label": attack if eps is None else f"{attack} {eps:g}",
+                "label": attack_title(attack, eps),
             }
             for number, eps in enumerate(budgets)
             if eps in won

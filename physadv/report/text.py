@@ -66,6 +66,11 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def attack_title(attack: object, eps: float | None) -> str:
+    """``pgd 0.03``; attacks without a budget by name alone."""
+    return str(attack) if eps is None else f"{attack} {eps:g}"
+
+
 def in_a_line(rate: Rate) -> str:
     """``97.9 % 47/48 (89.1–99.6)``, for a terminal."""
     limits = f" ({bare(rate.interval)})" if rate.interval else ""
