@@ -6,6 +6,7 @@ Makes stickers that the bundled classifier reads as "Speed limit (80km/h)", prin
 judges them on RP2's 15 cells and writes the report.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -14,7 +15,9 @@ import physadv
 
 def main() -> None:
     """Generate, print, judge, report."""
-    run = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/stop-sign")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", nargs="?", type=Path, default=Path("runs/stop-sign"))
+    run = parser.parse_args().run
     scene = physadv.load_scene("stop_sign")
     victim = physadv.load_victim("gtsrb-cnn")
     recipe = physadv.Recipe(scene.default_target, settings=physadv.Settings(steps=400))
